@@ -1,0 +1,33 @@
+# Compiler, flavours and external libraries. `configure` writes build/config.mk, which may override
+# what is set here with ?=; without it the defaults below serve a Debian 12 machine.
+
+-include build/config.mk
+
+CXX := $(if $(filter default undefined,$(origin CXX)),clang++-19,$(CXX))
+CCACHE ?= $(shell command -v ccache)
+FLAVOUR ?= release
+BUILD := build/$(FLAVOUR)
+
+# One cache for every checkout of the tree.
+export CCACHE_BASEDIR ?= $(CURDIR)
+export CCACHE_NOHASHDIR ?= 1
+export CCACHE_SLOPPINESS ?= pch_defines,time_macros,include_file_mtime,include_file_ctime
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-qual \
+            -Wconversion -Wno-sign-conversion -Wimplicit-fallthrough -Wno-missing-field-initializers
+WERROR ?= -Werror
+HARDEN := -fstack-protector-strong -fPIE -ftrivial-auto-var-init=zero
+
+FLAGS_release := -O2 -g1 -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS
+FLAGS_debug := -O0 -g -D_GLIBCXX_ASSERTIONS
+FLAGS_sanitize := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -D_GLIBCXX_ASSERTIONS
+FLAGS_fuzz := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -D_GLIBCXX_ASSERTIONS
+LINK_sanitize := -fsanitize=address,undefined
+LINK_fuzz := -fsanitize=address,undefined
+
+PACKAGES := libevent openssl libsasl2 libunbound libpcre2-8 libidn2 libseccomp libcap-ng fmt libsystemd
+PACKAGE_CFLAGS ?= $(shell pkg-config --cflags $(PACKAGES))
+PACKAGE_LIBS ?= $(shell pkg-config --libs $(PACKAGES)) -ldb-5.3 -lcrypt -lpam
+
+ALL_CXXFLAGS = -std=c++23 -I. -pthread $(WARNINGS) $(WERROR) $(HARDEN) $(FLAGS_$(FLAVOUR)) $(PACKAGE_CFLAGS) $(CXXFLAGS)
+ALL_LDFLAGS = -fuse-ld=lld -pie -pthread -Wl,-z,relro,-z,now -Wl,--gc-sections $(LINK_$(FLAVOUR)) $(LDFLAGS)
