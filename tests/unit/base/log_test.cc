@@ -1,5 +1,5 @@
-#include "lib/base/error.h"
 #include "lib/base/log.h"
+#include "lib/base/error.h"
 
 #include <catch2/catch.hpp>
 
@@ -24,5 +24,6 @@ TEST_CASE("errno decides what the receiver of an error can do") {
   CHECK(Error::from_errno(EDQUOT, "write x").is(Trouble::no_space));
   CHECK(Error::from_errno(ENOENT, "open x").is(Trouble::not_found));
   CHECK(Error::from_errno(EIO, "read x").is(Trouble::temporary));
-  CHECK(Error::from_errno(ENOENT, "open x").within("reload").text() == "reload: open x: No such file or directory");
+  CHECK(Error::from_errno(ENOENT, "open x").within("reload").text() ==
+        "reload: open x: No such file or directory");
 }
