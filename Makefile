@@ -1,9 +1,21 @@
 # Postrider's build: a table of contents. How each kind of thing is built is in mk/.
 #
-#   make                 programs, release flavour        make test   every unit test (sanitize flavour)
-#   make FLAVOUR=debug   the same, another flavour        make help   the rest
+#   make                    every program, release flavour, in build/release/bin
+#   make test               every unit test, in the sanitize flavour
+#   make test-<room>        one room's unit tests; ARGS='"a test name" -s' is handed to Catch2
+#   make fuzz-replay        every corpus of tests/fuzz/corpus through its fuzzer, sanitize flavour
+#   make fuzz-<name>        run the fuzzer tests/fuzz/<name>_fuzz.cc for SECONDS (60)
+#   make checks             layers, headers, format, tidy, man pages, paths, documents (or check-<one>)
+#   make format             rewrite the sources as clang-format wants them
+#   make man                the man pages, completed by the programs' own parameter lists
+#   make install            DESTDIR= PREFIX=/usr, owners and modes from conf/install.manifest
+#   make clean, distclean   this flavour, everything
+#
+#   FLAVOUR=release|debug|sanitize|fuzz   WERROR= (warnings pass)   PCH= (no precompiled header)
+#   V=1 (show commands)                   CXX=… (or ./configure CXX=…)
 
-# The rooms of lib/, in layer order: a room may include those above it (mk/layers.txt has the rule).
+# The rooms of lib/ in link order; what each may include, and so is built before its tests, is in
+# mk/layers.mk.
 LIB_ROOMS := base address message smtp imap pop3 dsn os event io tls dns config ipc protocol \
              table sasl queue mailbox daemon
 
@@ -13,5 +25,7 @@ PROCESS_ROOMS := master smtpd cleanup pickup rewrite qmgr smtp local bounce auth
                  pop3d imapd error showq tools
 
 include mk/flavours.mk
+include mk/layers.mk
 include mk/rules.mk
+include mk/checks.mk
 include mk/targets.mk

@@ -8,10 +8,12 @@ CCACHE ?= $(shell command -v ccache)
 FLAVOUR ?= release
 BUILD := build/$(FLAVOUR)
 
-# One cache for every checkout of the tree.
+# One cache for every checkout of the tree. The precompiled header is known to it by the digest
+# beside it: the file itself differs from checkout to checkout.
 export CCACHE_BASEDIR ?= $(CURDIR)
 export CCACHE_NOHASHDIR ?= 1
 export CCACHE_SLOPPINESS ?= pch_defines,time_macros,include_file_mtime,include_file_ctime
+export CCACHE_PCH_EXTSUM := 1
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-qual \
             -Wconversion -Wno-sign-conversion -Wimplicit-fallthrough -Wno-missing-field-initializers
@@ -24,10 +26,13 @@ FLAGS_sanitize := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -
 FLAGS_fuzz := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -D_GLIBCXX_ASSERTIONS
 LINK_sanitize := -fsanitize=address,undefined
 LINK_fuzz := -fsanitize=address,undefined
+$(if $(FLAGS_$(FLAVOUR)),,$(error FLAVOUR is one of release, debug, sanitize, fuzz))
 
 PACKAGES := libevent openssl libsasl2 libunbound libpcre2-8 libidn2 libseccomp libcap-ng fmt libsystemd
 PACKAGE_CFLAGS ?= $(shell pkg-config --cflags $(PACKAGES))
 PACKAGE_LIBS ?= $(shell pkg-config --libs $(PACKAGES)) -ldb-5.3 -lcrypt -lpam
+PREFIX ?= /usr
 
-ALL_CXXFLAGS = -std=c++23 -I. -pthread $(WARNINGS) $(WERROR) $(HARDEN) $(FLAGS_$(FLAVOUR)) $(PACKAGE_CFLAGS) $(CXXFLAGS)
-ALL_LDFLAGS = -fuse-ld=lld -pie -pthread -Wl,-z,relro,-z,now -Wl,--gc-sections $(LINK_$(FLAVOUR)) $(LDFLAGS)
+BASE_CXXFLAGS := -std=c++23 -I. -pthread $(WARNINGS) $(WERROR) $(HARDEN) $(PACKAGE_CFLAGS) $(CXXFLAGS)
+ALL_CXXFLAGS := $(BASE_CXXFLAGS) $(FLAGS_$(FLAVOUR))
+ALL_LDFLAGS := -fuse-ld=lld -pie -pthread -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--error-limit=5 $(LINK_$(FLAVOUR)) $(LDFLAGS)
