@@ -33,6 +33,8 @@ PACKAGE_CFLAGS ?= $(shell pkg-config --cflags $(PACKAGES))
 PACKAGE_LIBS ?= $(shell pkg-config --libs $(PACKAGES)) -ldb-5.3 -lcrypt -lpam
 PREFIX ?= /usr
 
-BASE_CXXFLAGS := -std=c++23 -I. -pthread $(WARNINGS) $(WERROR) $(HARDEN) $(PACKAGE_CFLAGS) $(CXXFLAGS)
+# Nothing of where it was built goes into what is built.
+NO_PATHS := $(if $(findstring clang,$(CXX)),-ffile-compilation-dir=.,-ffile-prefix-map=$(CURDIR)=.)
+BASE_CXXFLAGS := -std=c++23 -I. $(NO_PATHS) -pthread $(WARNINGS) $(WERROR) $(HARDEN) $(PACKAGE_CFLAGS) $(CXXFLAGS)
 ALL_CXXFLAGS := $(BASE_CXXFLAGS) $(FLAGS_$(FLAVOUR))
 ALL_LDFLAGS := -fuse-ld=lld -pie -pthread -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--error-limit=5 $(LINK_$(FLAVOUR)) $(LDFLAGS)
