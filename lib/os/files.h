@@ -78,6 +78,9 @@ class Files {
 
   // Whole-file advisory lock (flock): exclusive or shared; false when held elsewhere.
   virtual Result<bool> try_lock(int fd, bool exclusive) = 0;
+  // The same with fcntl record locks, which mail readers take on mbox files. Held by the open file, so
+  // closing another descriptor of it does not let go. Exclusive needs a descriptor open for writing.
+  virtual Result<bool> try_record_lock(int fd, bool exclusive) = 0;
 };
 
 // The kernel's file system.
@@ -87,7 +90,8 @@ Files& system_files();
 Result<std::string> read_file(Files& files, const std::string& path, std::size_t limit);
 
 // Replaces `path` so that a reader or a crash sees the old or the new content, never part of one:
-// temporary file in the same directory, fsync, rename, fsync of the directory.
+// temporary file in the same directory, fsync, rename, fsync of the directory. A symbolic link at `path`
+// is replaced, not followed; the umask is ignored. A crash may leave ".<name>.<pid>-<n>.new" behind.
 Result<> replace_file(Files& files, const std::string& path, std::string_view content, mode_t mode);
 
 // Creates the directory and its missing parents.

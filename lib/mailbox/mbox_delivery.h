@@ -1,0 +1,42 @@
+// Delivery to mbox files: locked, checked against planted links, appended, made durable; cut back to
+// what it was when anything fails. Used by local and virtual as the recipient, never as root.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/mailbox/content.h"
+#include "lib/os/files.h"
+
+namespace postrider::mailbox {
+
+enum class MboxLock { fcntl, dotlock, flock };
+
+// mailbox_delivery_lock / virtual_mailbox_lock: "fcntl, dotlock" in the order taken.
+Result<std::vector<MboxLock>> parse_mbox_locks(std::string_view text);
+
+struct MboxOptions {
+  std::vector<MboxLock> locks = {MboxLock::fcntl, MboxLock::dotlock};
+  unsigned lock_attempts = 20;    // deliver_lock_attempts
+  Milliseconds lock_delay{1000};  // deliver_lock_delay
+  Seconds stale_lock{500};        // stale_lock_time
+  std::uint64_t size_limit = 0;   // of the whole file; 0: none
+  std::optional<uid_t> owner;     // the file must be this user's (strict_mailbox_ownership)
+  bool must_be_regular = true;    // false: "/dev/null" and FIFOs named by an alias are written to, unlocked
+};
+
+// Appends one message: "From <sender> <date>", head, content with "From " lines quoted ">", blank
+// line. `sender` empty is shown as MAILER-DAEMON. Success is on stable storage.
+//  access      a symbolic or hard link, not a regular file, or not the recipient's
+//  no_space    the disk is full
+//  permanent   size_limit would be passed (mailbox full)
+//  temporary   locked by another, or I/O trouble
+Result<> deliver_to_mbox(os::Files& files, const Clock& clock, const std::string& path,
+                         std::string_view sender, const Content& content, const MboxOptions& options);
+
+}  // namespace postrider::mailbox
