@@ -1,0 +1,66 @@
+// Files in maildrop/: how prdrop leaves a local submission for pickup.
+//
+// A file is written under a temporary name ("t…"), completed, made durable and renamed ("m…").
+// Its owner is the submitting user, who may have tampered with it: pickup trusts nothing but the
+// kernel's word on the owner, and decodes with the same caps as everywhere. Content lines end in LF.
+//
+// The stream from sendmail to prdrop is the envelope's length (4 bytes, little-endian), the envelope,
+// then content until end of file.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/os/fd.h"
+#include "lib/os/files.h"
+#include "lib/queue/envelope.h"
+#include "lib/queue/queue_reader.h"
+
+namespace postrider::queue {
+
+// What a submission may state: sender, recipients with ORCPT and NOTIFY, encoding, RET, ENVID, full
+// name, VERP, orig_queue_id and the flags verify, record, smtputf8, requiretls. Anything else is cleared.
+Envelope only_submittable(Envelope envelope);
+
+class MaildropWriter {
+ public:
+  // Creates the temporary file in `directory`. Fails with permanent when the envelope is over its caps.
+  static Result<MaildropWriter> create(os::Files& files, const Clock& clock, const std::string& directory,
+                                       const Envelope& envelope);
+  MaildropWriter(MaildropWriter&&) noexcept;
+  MaildropWriter& operator=(MaildropWriter&&) = delete;
+  ~MaildropWriter();  // removes what was not committed
+
+  Result<> append(std::string_view content);
+  // Durable, and visible to pickup, when it returns. The name is for the log.
+  Result<std::string> commit();
+  // For a signal handler: the path of the temporary file, valid as long as the writer. Never null.
+  const char* temporary_path() const { return temporary_.c_str(); }
+
+ private:
+  MaildropWriter() = default;
+  os::Files* files_ = nullptr;
+  os::Fd fd_;
+  std::string directory_, temporary_, name_;
+  std::uint64_t envelope_bytes_ = 0, content_bytes_ = 0;
+  std::uint32_t envelope_checksum_ = 0, content_checksum_ = 0;
+  bool done_ = false;
+};
+
+struct Submission {
+  Envelope envelope;  // sanitised by only_submittable(); submitter_uid is the file's owner
+  Content content;
+  WallTime arrival;  // the file's mtime
+};
+
+bool is_maildrop_name(std::string_view name);  // a complete submission, by its name
+
+// permanent: no valid submission (not a regular file, linked twice, damaged, over a cap); pickup
+// moves it to corrupt/. Content is read against its checksum.
+Result<Submission> read_submission(os::Files& files, const std::string& path);
+
+}  // namespace postrider::queue
