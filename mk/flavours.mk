@@ -28,9 +28,10 @@ LINK_sanitize := -fsanitize=address,undefined
 LINK_fuzz := -fsanitize=address,undefined
 $(if $(FLAGS_$(FLAVOUR)),,$(error FLAVOUR is one of release, debug, sanitize, fuzz))
 
-PACKAGES := libevent openssl libsasl2 libunbound libpcre2-8 libidn2 libseccomp libcap-ng fmt libsystemd
+PACKAGES := $(shell awk '!/^\#/ && $$3 ~ /^[a-z]/ {print $$3}' mk/packages.txt)
+LIBRARIES := $(shell awk '!/^\#/ && $$3 ~ /^-l/ {print $$3}' mk/packages.txt)
 PACKAGE_CFLAGS ?= $(shell pkg-config --cflags $(PACKAGES))
-PACKAGE_LIBS ?= $(shell pkg-config --libs $(PACKAGES)) -ldb-5.3 -lcrypt -lpam
+PACKAGE_LIBS ?= $(shell pkg-config --libs $(PACKAGES)) $(LIBRARIES)
 PREFIX ?= /usr
 
 # Nothing of where it was built goes into what is built.
