@@ -54,7 +54,7 @@ void Loop::sift_down(std::size_t position, TimerNode* node) {
 
 struct Loop::Signal {
   std::function<void()> handler;
-  struct event* watch = nullptr;
+  ::event* watch = nullptr;
   ~Signal() {
     if (watch) event_free(watch);
   }
@@ -74,7 +74,7 @@ Loop::Loop(ManualClock& clock) : Loop(static_cast<const Clock&>(clock)) { manual
 
 Loop::~Loop() {
   signals_.clear();
-  event_free(wakeup_);
+  event_free(static_cast<::event*>(wakeup_));
   event_base_free(base_);
 }
 
@@ -122,9 +122,10 @@ bool Loop::step() {
   timeval wait{};
   wait.tv_sec = static_cast<time_t>(delay.count() / 1'000'000);
   wait.tv_usec = static_cast<suseconds_t>(delay.count() % 1'000'000);
-  evtimer_add(wakeup_, &wait);
+  auto* wakeup = static_cast<::event*>(wakeup_);
+  evtimer_add(wakeup, &wait);
   event_base_loop(base_, EVLOOP_ONCE);
-  evtimer_del(wakeup_);
+  evtimer_del(wakeup);
   return true;
 }
 

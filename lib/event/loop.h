@@ -16,7 +16,6 @@
 #include "lib/event/task.h"
 
 struct event_base;
-struct event;
 
 namespace postrider::event {
 
@@ -115,7 +114,7 @@ class Loop {
   const Clock& clock_;
   ManualClock* manual_ = nullptr;
   event_base* base_ = nullptr;
-  struct event* wakeup_ = nullptr;
+  void* wakeup_ = nullptr;  // libevent's struct event, whose name would hide this namespace
   bool stopping_ = false;
   std::uint64_t activity_ = 0;
   int held_ = 0;

@@ -7,14 +7,16 @@
 namespace postrider::event {
 
 Watch::Watch(Loop& loop, int fd) : loop_(loop) {
-  event_ = event_new(loop.base(), fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, &Watch::arrived, this);
+  ::event* registered =
+      event_new(loop.base(), fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, &Watch::arrived, this);
   // A regular file or a bad descriptor is a mistake in the program, not an event.
-  if (!event_ || event_add(event_, nullptr) != 0) std::abort();
+  if (!registered || event_add(registered, nullptr) != 0) std::abort();
+  event_ = registered;
 }
 
 Watch::~Watch() {
   if (destroyed_) *destroyed_ = true;
-  event_free(event_);
+  event_free(static_cast<::event*>(event_));
 }
 
 void Watch::arrived(int, short what, void* self) {

@@ -27,7 +27,7 @@ class Watch {
   static void arrived(int fd, short what, void* self);
 
   Loop& loop_;
-  struct ::event* event_;
+  void* event_;  // libevent's struct event, whose name would hide this namespace
   Direction reading_;
   Direction writing_;
   bool* destroyed_ = nullptr;  // set while a callback runs
