@@ -75,11 +75,17 @@ struct std::hash<postrider::queue::QueueId> {
   }
 };
 
+// Shown as "{}" only.
 template <>
-struct fmt::formatter<postrider::queue::QueueId> : fmt::formatter<fmt::string_view> {
+struct fmt::formatter<postrider::queue::QueueId> {
+  template <class Context>
+  constexpr auto parse(Context& context) {
+    return context.begin();
+  }
   template <class Context>
   auto format(postrider::queue::QueueId id, Context& context) const {
-    const std::string text = id.text();
-    return fmt::formatter<fmt::string_view>::format(fmt::string_view(text.data(), text.size()), context);
+    auto out = context.out();
+    for (const char c : id.text()) *out++ = c;
+    return out;
   }
 };
