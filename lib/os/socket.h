@@ -29,6 +29,8 @@ struct Endpoint {
 
 // Replaces a stale socket file. `mode` is the permission of the socket file.
 Result<Fd> listen_unix(const std::string& path, mode_t mode, int backlog = 1024);
+// The same for datagrams: one send is one message, there is nothing to accept.
+Result<Fd> receive_unix_datagrams(const std::string& path, mode_t mode);
 // `host` is numeric; SO_REUSEADDR, IPV6_V6ONLY. Port 0 lets the kernel choose (see local_endpoint).
 Result<Fd> listen_inet(const Endpoint& where, int backlog = 1024);
 // Blocking connect to a local service; ECONNREFUSED and ENOENT are Trouble::temporary.
@@ -37,9 +39,10 @@ Result<Fd> connect_unix(const std::string& path);
 Result<Fd> start_connect_inet(const Endpoint& to, const Endpoint* from = nullptr);
 Result<> connect_result(const Fd& socket);
 
-Result<std::pair<Fd, Fd>> socket_pair();                     // SOCK_STREAM
-Result<std::pair<Fd, Fd>> pipe();                            // read end, write end; blocking
-Result<Fd> open_fifo(const std::string& path, mode_t mode);  // makes it if needed, open for reading
+Result<std::pair<Fd, Fd>> socket_pair();  // SOCK_STREAM
+Result<std::pair<Fd, Fd>> pipe();         // read end, write end; blocking
+// Open for reading and writing, so that the last writer's leaving is no end of file.
+Result<Fd> open_fifo(const std::string& path, mode_t mode);  // makes it if needed
 
 // A new connection, or an empty Fd when none is waiting.
 Result<Fd> accept(const Fd& listener);
