@@ -2,7 +2,8 @@
 // reported. Used by local and virtual, as the recipient and never as root.
 //
 // Many messages may be given at once: their files are made durable in parallel by worker threads
-// and each directory is synced once, so a batch costs little more than one message.
+// and each directory is synced once, so a batch costs little more than one message. The file's name is
+// the only thing a reader needs: no lock is taken and dovecot-uidlist is left to the readers.
 #pragma once
 
 #include <memory>
@@ -17,6 +18,8 @@
 #include "lib/os/files.h"
 
 namespace postrider::mailbox {
+
+class Workers;
 
 struct Delivery {
   std::string directory;  // the Maildir (root or folder): what holds cur, new and tmp; absolute
@@ -47,16 +50,18 @@ class MaildirDelivery {
   Result<Delivered> deliver(const Delivery& one);
 
  private:
-  class Syncers;
   struct Work;
 
-  Result<> write_temporary(const Delivery& delivery, Work& work);
+  void write_temporary(const Delivery& delivery, Work& work);
+  void check_quotas(std::span<const Delivery> batch, std::span<Work> work);
+  void put_in_place(std::span<Work> work);
+  void sync_directories(std::span<Work> work);
 
   os::Files& files_;
+  const Clock& clock_;
   UniqueNames names_;
   unsigned sync_threads_;
-  std::unique_ptr<Syncers> syncers_;
-  std::string buffer_;  // for copying; empty between batches
+  std::unique_ptr<Workers> workers_;  // made when first needed
 };
 
 // Makes cur, new and tmp of a Maildir and what is missing above, durable, mode 0700. A folder of a

@@ -26,9 +26,8 @@ struct MaildirName {
 
 MaildirName parse_maildir_name(std::string_view name);
 
-// The name with the flag letters of `add` set and those of `remove` cleared. Letters are sorted,
-// unknown ones and whatever follows a second comma are kept. No ":2," is added when nothing is set
-// and the name had none.
+// The name with the flag letters of `add` set and those of `remove` cleared, always with ":2,". Letters
+// are sorted; unknown ones and whatever follows a second comma are kept.
 std::string with_flags(std::string_view name, std::string_view add, std::string_view remove);
 
 // Arrival order of two base names when both still need a UID: seconds, microseconds, then bytes.

@@ -22,7 +22,7 @@ namespace postrider::mailbox {
 // Views into the list's own memory, valid for its life.
 struct UidRecord {
   std::uint32_t uid = 0;
-  std::string_view fields;  // " <Letter><value>…" as read, unknown letters included; may be empty
+  std::string_view fields;  // " <Letter><value>" each, as read, unknown letters included; may be empty
   std::string_view base;    // never empty, no '/', no ':'
 };
 
@@ -46,6 +46,7 @@ class Uidlist {
 
   // Gives `base` the next UID. permanent: UIDs are used up.
   Result<std::uint32_t> add(std::string_view base);
+  void set_guid(std::string_view mailbox_guid);
   void set_fields(std::size_t record, std::string_view fields);
   // Forgets the records whose UIDs are listed (sorted).
   void remove(std::span<const std::uint32_t> uids);

@@ -51,6 +51,11 @@ timespec to_timespec(WallTime time) {
   return result;
 }
 
+WallTime to_wall_time(const timespec& time) {
+  return WallTime(Seconds(time.tv_sec) +
+                  std::chrono::duration_cast<Microseconds>(std::chrono::nanoseconds(time.tv_nsec)));
+}
+
 FileStatus to_status(const struct stat& from) {
   using Kind = FileStatus::Kind;
   FileStatus to;
@@ -69,8 +74,8 @@ FileStatus to_status(const struct stat& from) {
   to.inode = from.st_ino;
   to.device = from.st_dev;
   to.links = from.st_nlink;
-  to.modified = WallTime(Seconds(from.st_mtim.tv_sec) + std::chrono::duration_cast<Microseconds>(
-                                                            std::chrono::nanoseconds(from.st_mtim.tv_nsec)));
+  to.modified = to_wall_time(from.st_mtim);
+  to.changed = to_wall_time(from.st_ctim);
   return to;
 }
 

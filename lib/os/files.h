@@ -34,6 +34,7 @@ struct FileStatus {
   std::uint64_t device = 0;
   std::uint64_t links = 0;
   WallTime modified;
+  WallTime changed;  // ctime: when the inode last changed, which no one can set back
 };
 
 class Files {

@@ -1,0 +1,125 @@
+#include "lib/mailbox/dot_lock.h"
+
+#include <atomic>
+#include <csignal>
+#include <optional>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <fmt/core.h>
+
+#include "lib/base/text.h"
+
+namespace postrider::mailbox {
+
+namespace {
+
+std::string host_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
+}
+
+// Whether the lock file's "<pid>:<host>" names a process of this machine that no longer exists.
+bool holder_is_dead(os::Files& files, const std::string& lock_path) {
+  const auto fd = files.open(lock_path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (!fd) return false;
+  char bytes[300];
+  const auto got = files.read(fd->get(), bytes);
+  if (!got) return false;
+  const std::string_view text(bytes, *got);
+  const auto colon = text.find(':');
+  if (colon == std::string_view::npos || trim(text.substr(colon + 1)) != host_name()) return false;
+  const auto pid = parse_number<pid_t>(text.substr(0, colon));
+  return pid && *pid > 0 && ::kill(*pid, 0) != 0 && errno == ESRCH;
+}
+
+// Takes an abandoned lock file away. It is moved aside first, so that of two processes which both
+// saw it abandoned none removes the other's new lock.
+void remove_abandoned(os::Files& files, const std::string& lock_path, std::uint64_t inode) {
+  static std::atomic<unsigned> serial = 0;
+  const std::string aside = fmt::format("{}.{}-{}", lock_path, ::getpid(), serial++);
+  if (!files.rename(lock_path, aside)) return;
+  const auto moved = files.lstat(aside);
+  if (moved && moved->inode != inode) (void)files.link(aside, lock_path);
+  (void)files.unlink(aside);
+}
+
+// The lock file's inode when it was made, nothing when it exists already.
+Result<std::optional<std::uint64_t>> try_create(os::Files& files, const std::string& lock_path) {
+  auto fd = files.open(lock_path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  if (!fd) {
+    if (fd.error().os_error() == EEXIST) return std::nullopt;
+    return fail(fd.error());
+  }
+  const auto status = files.fstat(fd->get());
+  if (!status) {
+    (void)files.unlink(lock_path);
+    return fail(status.error());
+  }
+  // What is written only helps others to find a dead holder: a full disk must not keep anyone from
+  // deleting mail.
+  (void)files.write(fd->get(), fmt::format("{}:{}", ::getpid(), host_name()));
+  return status->inode;
+}
+
+}  // namespace
+
+Result<DotLock> DotLock::acquire(os::Files& files, const Clock& clock, const std::string& path,
+                                 const Wait& wait) {
+  const std::string lock_path = path + ".lock";
+  Milliseconds waited{0};
+  for (;;) {
+    const auto created = try_create(files, lock_path);
+    if (!created) return fail(created.error().within("lock"));
+    if (*created) return DotLock(files, lock_path, **created);
+
+    const auto status = files.lstat(lock_path);
+    if (!status) {
+      if (!status.error().is(Trouble::not_found)) return fail(status.error());
+    } else if (clock.wall() - status->modified > wait.stale || holder_is_dead(files, lock_path)) {
+      remove_abandoned(files, lock_path, status->inode);
+      if (waited == Milliseconds{0}) {
+        waited += Milliseconds{1};
+        continue;
+      }
+    }
+    if (waited >= wait.timeout)
+      return fail(Trouble::temporary, fmt::format("{}: held by another process", lock_path));
+    std::this_thread::sleep_for(wait.pause);
+    waited += wait.pause;
+  }
+}
+
+Result<DotLock> DotLock::acquire(os::Files& files, const Clock& clock, const std::string& path) {
+  return acquire(files, clock, path, Wait{});
+}
+
+DotLock::DotLock(DotLock&& other) noexcept
+    : files_(std::exchange(other.files_, nullptr)),
+      lock_path_(std::move(other.lock_path_)),
+      inode_(other.inode_) {}
+
+DotLock& DotLock::operator=(DotLock&& other) noexcept {
+  if (this != &other) {
+    release();
+    files_ = std::exchange(other.files_, nullptr);
+    lock_path_ = std::move(other.lock_path_);
+    inode_ = other.inode_;
+  }
+  return *this;
+}
+
+DotLock::~DotLock() { release(); }
+
+void DotLock::release() {
+  if (files_ == nullptr) return;
+  const auto status = files_->lstat(lock_path_);
+  if (status && status->inode == inode_) (void)files_->unlink(lock_path_);
+  files_ = nullptr;
+}
+
+}  // namespace postrider::mailbox
