@@ -16,7 +16,7 @@
 
 # The rooms of lib/ in link order; what each may include, and so is built before its tests, is in
 # mk/layers.mk.
-LIB_ROOMS := base address message smtp imap pop3 dsn os event io tls dns config ipc protocol \
+LIB_ROOMS := base address message smtp imap pop3 dsn os event tls io dns config ipc protocol \
              table sasl queue mailbox daemon
 
 # The folders of processes and commands. folder/main.cc is the program `folder`; folder/x_y_main.cc
@@ -26,6 +26,7 @@ PROCESS_ROOMS := master smtpd cleanup pickup rewrite qmgr smtp local bounce auth
 
 include mk/flavours.mk
 include mk/layers.mk
+include mk/install.mk
 include mk/rules.mk
 include mk/checks.mk
 include mk/targets.mk

@@ -1,10 +1,9 @@
 # What is true of the sources without running them. Each prints its findings and one summary line.
 
-CHECKS := layers headers format tidy man paths documents
+CHECKS := layers headers format tidy man paths documents manifest
 .PHONY: checks $(addprefix check-,$(CHECKS))
 checks: $(addprefix check-,$(CHECKS))
 
-PYTHON ?= python3
 CLANG_FORMAT ?= $(shell command -v clang-format-19 || command -v clang-format)
 CLANG_TIDY ?= $(shell command -v clang-tidy-19 || command -v clang-tidy)
 
@@ -24,6 +23,9 @@ check-documents:
 
 check-man:
 	$(Q)$(PYTHON) tests/tool/man_pages.py $(notdir $(PROGRAMS))
+
+check-manifest:
+	$(Q)$(PYTHON) mk/install.py --check $(notdir $(PROGRAMS))
 
 check-format:
 	$(Q)printf '%s\n' $(FORMATTED) | xargs -P2 -n40 $(CLANG_FORMAT) --dry-run -Werror

@@ -21,9 +21,13 @@ DIRS := $(BUILD) $(BUILD)/lib $(BUILD)/bin $(BUILD)/check $(BUILD)/fuzz $(BUILD)
 remember = $(if $(call same,$(strip $(file <$(1))),$(strip $(2))),,$(file >$(1),$(strip $(2))))
 same = $(and $(findstring x$(1)x,x$(2)x),$(findstring x$(2)x,x$(1)x))
 
+# Programs and tools the recipes call.
+PYTHON ?= python3
+
 ifneq ($(filter-out help clean distclean format,$(or $(MAKECMDGOALS),all)),)
 $(shell mkdir -p $(DIRS))
 $(call remember,$(BUILD)/flags,$(CXX) $(ALL_CXXFLAGS))
+$(call remember,$(BUILD)/install_flags,$(INSTALL_FLAGS))
 $(call remember,$(BUILD)/link_flags,$(CXX) $(ALL_LDFLAGS) $(PACKAGE_LIBS))
 remember_here = $(call remember,$(1),$(2))
 endif
@@ -142,7 +146,10 @@ $(BUILD)/pch/%.pch: mk/%.h $(BUILD)/flags
 $(BUILD)/%.o: %.cc $(BUILD)/flags $$(call pch_for,$$*)
 	$(call say,CXX,$<)
 	$(Q)mkdir -p $(@D) && $(CCACHE) $(CXX) $(ALL_CXXFLAGS) \
-	  $(if $(PCH),-include-pch $(call pch_for,$*)) -MMD -MP -c -o $@ $<
+	  $(if $(PCH),-include-pch $(call pch_for,$*)) $(ROOM_FLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/lib/config/%.o: ROOM_FLAGS := $(INSTALL_FLAGS)
+$(call objects_of,$(call sources_of,lib/config)): $(BUILD)/install_flags
 
 # Catch2's own sources: 20 seconds with the sanitizers, 5 without, and not ours to check.
 $(BUILD)/tests/unit/catch_main.o: tests/unit/catch_main.cc $(BUILD)/flags

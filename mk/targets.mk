@@ -32,6 +32,13 @@ fuzzers: $(FUZZERS)
 test-%: $(BUILD)/check/%
 	$(Q)$< $(ARGS)
 
+# The pages as written, completed by the programs' own lists of parameters where a page asks for it.
+man:
+
+install: $(PROGRAMS) man
+	$(Q)$(PYTHON) mk/install.py --programs $(BUILD)/bin --destdir '$(DESTDIR)' $(if $(CREATE_USERS),--create-users) \
+	  $(foreach v,$(INSTALL_VARIABLES),--set '$(v)=$($(v))')
+
 help:
 	@sed -n '2,/^$$/s/^#  \{0,1\}//p;/^#   FLAVOUR/,/^$$/s/^#  \{0,1\}//p' Makefile | sed '/^#$$/d'
 
