@@ -30,9 +30,9 @@ enum class ServiceType { inet, unix_stream, unix_datagram, fifo, pass };
 std::string_view service_type_name(ServiceType type);
 
 struct Service {
-  std::string name;  // "smtp", "127.0.0.1:10025", "[::1]:25", "private socket name"
+  std::string name;  // "smtp", "127.0.0.1:10025", "[::1]:25"; the file name of a socket
   ServiceType type = ServiceType::unix_stream;
-  bool is_private = true;
+  bool is_private = true;  // never for inet
   bool unprivileged = true;
   std::optional<bool> chroot;          // unset: the default, which depends on compatibility_level
   Seconds wakeup{0};                   // 0: never
@@ -45,8 +45,7 @@ struct Service {
   bool debugger = false;               // -D
   int line = 0;
   int last_line = 0;
-  // The eight fields and the arguments as written, for printing and editing.
-  std::vector<std::string> fields;
+  std::vector<std::string> fields;  // the eight fields as written, the command last
 };
 
 class MasterCf {
@@ -58,18 +57,22 @@ class MasterCf {
   const std::string& path() const { return path_; }
   // In file order, overridden entries left out.
   const std::vector<Service>& services() const { return services_; }
+  // In file order, all of them.
+  const std::vector<Service>& entries() const { return entries_; }
   // nullptr when there is none. The type "" matches any.
   const Service* find(std::string_view name, std::string_view type = "") const;
   const std::vector<std::string>& warnings() const { return warnings_; }
 
  private:
   std::string path_;
+  std::vector<Service> entries_;
   std::vector<Service> services_;
   std::vector<std::string> warnings_;
 };
 
 // The overrides in the arguments of a service; configuration error for `-o` without `name=value`.
-// Used for master.cf entries and for a daemon's own command line. `rest` receives what is no option.
+// Used for master.cf entries and for a daemon's own command line. Reading ends at the first word that is no
+// option.
 Result<std::vector<Override>> parse_overrides(const std::vector<std::string>& arguments,
                                               const std::string& origin);
 

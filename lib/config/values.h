@@ -50,14 +50,18 @@ class Values {
   // What reading the file complained about; to be logged once as warnings.
   const std::vector<std::string>& warnings() const { return main_cf_.warnings(); }
 
-  // For sections while they load: `first` is asked for defaults before the declared ones.
+  // For sections while they load: `first` is asked for defaults before the declared ones; nullptr for none.
+  std::optional<std::string> raw_in(std::string_view name, const Section* first) const;
   Result<std::string> text_in(std::string_view name, const Section* first) const;
   Result<std::string> expand_in(std::string_view text, const Section* first) const;
 
  private:
   friend class Evaluation;
+  Values() = default;
   const Override* override_of(std::string_view name) const;
   const Setting* declared(std::string_view name, const Section* first) const;
+  std::optional<std::string> set_text(std::string_view name) const;
+  bool is_default(std::string_view name, const Setting* setting) const;
 
   MainCf main_cf_;
   std::string config_directory_;

@@ -1,0 +1,76 @@
+#include "lib/config/common.h"
+
+#include <array>
+#include <cerrno>
+
+#include <unistd.h>
+
+#include "lib/base/text.h"
+#include "lib/config/catalogue.h"
+#include "lib/config/install_paths.h"
+#include "lib/config/own_networks.h"
+#include "lib/config/values.h"
+
+namespace postrider::config {
+
+namespace {
+
+constexpr std::string_view no_domain = "localdomain";
+
+std::string machine_name() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "localhost";
+  return name.data();
+}
+
+// The name's value only if the administrator gave one, so that the two defaults cannot ask each other for
+// ever.
+std::string value_if_set(const Values& values, std::string_view name) {
+  if (!values.is_set(name)) return "";
+  return values.text(name).value_or("");
+}
+
+}  // namespace
+
+std::string Identity::host_name(const Values& values) {
+  std::string name = machine_name();
+  if (name.find('.') != std::string::npos) return name;
+  const std::string domain = value_if_set(values, "mydomain");
+  return name + "." + (domain.empty() ? std::string(no_domain) : domain);
+}
+
+std::string Identity::domain_name(const Values& values) {
+  std::string name = value_if_set(values, "myhostname");
+  if (name.empty()) name = host_name(values);
+  const std::size_t dot = name.find('.');
+  return dot == std::string::npos ? std::string(no_domain) : name.substr(dot + 1);
+}
+
+std::string Identity::version(const Values& /*values*/) { return POSTRIDER_VERSION; }
+std::string Identity::release_date(const Values& /*values*/) { return POSTRIDER_RELEASE_DATE; }
+
+std::string Process::name(const Values& /*values*/) { return program_invocation_short_name; }
+std::string Process::id(const Values& /*values*/) { return std::to_string(::getpid()); }
+
+std::string Paths::configured(const Values& /*values*/) { return POSTRIDER_CONFIG_DIRECTORY; }
+std::string Paths::queue(const Values& /*values*/) { return POSTRIDER_QUEUE_DIRECTORY; }
+std::string Paths::data(const Values& /*values*/) { return POSTRIDER_DATA_DIRECTORY; }
+std::string Paths::daemons(const Values& /*values*/) { return POSTRIDER_DAEMON_DIRECTORY; }
+std::string Paths::commands(const Values& /*values*/) { return POSTRIDER_COMMAND_DIRECTORY; }
+
+std::string Network::own_networks(const Values& values) { return networks_of_this_machine(values); }
+
+void declare_common(Catalogue& catalogue) {
+  const std::string room = "common";
+  catalogue.add<Identity>(room);
+  catalogue.add<Process>(room);
+  catalogue.add<Paths>(room);
+  catalogue.add<Logging>(room);
+  catalogue.add<Network>(room);
+  catalogue.add<Domains>(room);
+  catalogue.add<Limits>(room);
+  catalogue.add<Services>(room);
+  catalogue.add<Tables>(room);
+}
+
+}  // namespace postrider::config
