@@ -21,7 +21,7 @@
 
 namespace postrider::ipc {
 
-inline constexpr std::size_t max_payload = 4 << 20;
+inline constexpr std::size_t max_payload = 13 << 20;
 inline constexpr std::size_t max_descriptors = 16;  // per frame
 
 // A message as it came: look at the tag with as<M>().
@@ -93,6 +93,8 @@ class Channel {
   // Whether the peer closed or sent something unasked: a pooled channel that is no longer fresh.
   bool is_stale();
   const os::Fd& socket() const { return socket_; }
+  // For waits that begin from now on.
+  void set_stop(event::StopToken stop) { stop_ = stop; }
 
  private:
   struct Attached {
