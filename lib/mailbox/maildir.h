@@ -16,6 +16,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
+#include "lib/mailbox/dot_lock.h"
+#include "lib/mailbox/maildir_name.h"
 #include "lib/mailbox/text_arena.h"
 #include "lib/mailbox/uidlist.h"
 #include "lib/os/files.h"
@@ -26,29 +28,37 @@ struct MaildirPlace {
   std::string directory;  // holds cur, new, tmp; absolute
   std::string control;    // holds dovecot-uidlist and dovecot-keywords; empty: `directory`
   std::string root;       // holds dovecot-uidvalidity and maildirsize; empty: `directory`
-  std::string host;       // for lock files and names; empty: gethostname
+  std::string host;       // for new names; empty: "localhost"
 };
 
+inline constexpr std::uint64_t unknown_size = static_cast<std::uint64_t>(-1);
+
+// Views are valid until the next call that changes something or looks for changes.
 struct MaildirMessage {
   std::uint32_t uid = 0;
-  std::string_view name;           // in cur/, flags included; valid until the next refresh or change
-  std::string_view fields;         // of the uidlist record, see uid_field()
-  std::uint64_t size = 0;          // of the file
-  std::uint64_t virtual_size = 0;  // lines ended by CRLF
+  std::string_view name;                      // in cur/, flags included
+  std::string_view fields;                    // of the uidlist record, see uid_field()
+  std::uint64_t size = unknown_size;          // of the file
+  std::uint64_t virtual_size = unknown_size;  // when every line ends in CRLF; see measure()
 };
 
 class Maildir {
  public:
   // Makes cur, new and tmp when the directory is missing. temporary: the lock is held elsewhere.
+  // References must outlive the object.
   static Result<Maildir> open(os::Files& files, const Clock& clock, Log& log, MaildirPlace place);
 
-  std::uint32_t uid_validity() const { return uid_validity_; }
-  std::uint32_t next_uid() const { return next_uid_; }
+  std::uint32_t uid_validity() const { return list_->uid_validity(); }
+  std::uint32_t next_uid() const { return list_->next_uid(); }
   std::span<const MaildirMessage> messages() const { return messages_; }  // by UID, rising
 
-  // Looks for what others changed; true when messages(), names or flags are different now. Views
-  // obtained before are invalid then. Cheap when the directories were not touched.
+  // Looks for what others changed; true when it had to read the directories again. Cheap when they were
+  // not touched.
   Result<bool> refresh();
+
+  // Finds the virtual sizes that neither names nor the uidlist tell by reading those files, and notes
+  // them in the uidlist so that nobody reads them again. Messages that vanish meanwhile stay unknown.
+  Result<> measure();
 
   // A descriptor of the message's file, whatever its flags have become meanwhile. not_found: expunged
   // by another; access: not a regular file.
@@ -56,36 +66,54 @@ class Maildir {
 
   struct FlagChange {
     std::uint32_t uid = 0;
-    std::string add;  // flag letters
-    std::string remove;
+    std::string_view add;  // flag letters
+    std::string_view remove;
   };
   // Renames, in one hold of the lock. Messages gone meanwhile are skipped.
   Result<> change_flags(std::span<const FlagChange> changes);
 
-  // Removes the messages with these UIDs (sorted) and their room in maildirsize.
+  // Removes the messages with these UIDs (sorted) and their share of maildirsize. On error some may
+  // be gone and some not; messages() tells.
   Result<> expunge(std::span<const std::uint32_t> uids);
 
  private:
-  struct Stamp {  // of a directory, to see that nothing happened
-    std::uint64_t inode = 0;
+  // Of a directory or file, to see that nothing happened to it.
+  struct Stamp {
+    std::uint64_t inode = 0;  // 0: never equal to what is found
     WallTime modified;
-    bool operator==(const Stamp&) const = default;
+    std::uint64_t size = 0;
   };
   struct Found;
 
-  Maildir(os::Files& files, const Clock& clock, Log& log, MaildirPlace place)
-      : files_(&files), clock_(&clock), log_(&log), place_(std::move(place)) {}
+  Maildir(os::Files& files, const Clock& clock, Log& log, MaildirPlace place);
 
-  const MaildirMessage* find(std::uint32_t uid) const;
-  Result<> synchronise();
+  std::string path_of(const MaildirMessage& message) const;
+  std::string list_path() const;
+  Stamp stamp(const std::string& path) const;
+  bool untouched(const std::string& path, const Stamp& since) const;
+  Result<DotLock> lock();
+  MaildirMessage* find(std::uint32_t uid);
+
+  Result<> lock_and_synchronise();
+  Result<> synchronise();  // under the lock
+  Result<Uidlist> load_list();
+  Result<> move_new_mail();
+  Result<std::vector<Found>> scan(TextArena& text);
+  Result<std::size_t> match(const std::vector<Found>& found, TextArena& text);
+  Result<std::optional<std::uint64_t>> size_of(const Found& file, std::string_view fields) const;
+  void add_message(const Found& file, const UidRecord& record, std::uint64_t size);
+  std::optional<Found> separate_twins(const Found& twin, const Found& first, TextArena& text);
+  void drop_dead_records();
+  Result<> save_list(std::size_t known, bool rewrite);
+  void clear_tmp();
 
   os::Files* files_;
   const Clock* clock_;
   Log* log_;
   MaildirPlace place_;
-  std::uint32_t uid_validity_ = 0;
-  std::uint32_t next_uid_ = 1;
-  Stamp cur_, new_, list_;
+  UniqueNames names_;
+  std::optional<Uidlist> list_;
+  Stamp cur_stamp_, new_stamp_, list_stamp_;
   TextArena text_;
   std::vector<MaildirMessage> messages_;
 };

@@ -8,6 +8,7 @@
 
 #include <fmt/core.h>
 
+#include "lib/mailbox/line_ends.h"
 #include "lib/mailbox/maildir_size.h"
 #include "lib/mailbox/workers.h"
 
@@ -34,22 +35,6 @@ Result<> make_durable_directory(os::Files& files, const std::string& path) {
   if (made.error().os_error() != EEXIST) return made;
   return {};
 }
-
-// Counts the line ends that would become CRLF, across blocks.
-class LineEnds {
- public:
-  void count(std::string_view block) {
-    for (std::size_t at = 0; (at = block.find('\n', at)) != std::string_view::npos; ++at) {
-      if ((at == 0 ? last_ : block[at - 1]) != '\r') ++bare_;
-    }
-    if (!block.empty()) last_ = block.back();
-  }
-  std::uint64_t bare() const { return bare_; }
-
- private:
-  char last_ = '\0';
-  std::uint64_t bare_ = 0;
-};
 
 Result<> write_counted(os::Files& files, int fd, std::string_view block, LineEnds& ends) {
   ends.count(block);

@@ -43,6 +43,8 @@ class Uidlist {
   std::span<const UidRecord> records() const { return records_; }  // by UID, strictly increasing
   // Whether the file must be rewritten before anything can be appended: torn, version 1, no guid.
   bool torn() const { return torn_; }
+  void mark_written() { torn_ = false; }
+  std::string_view guid() const { return uid_field(header_fields_, 'G'); }  // empty: it has none
 
   // Gives `base` the next UID. permanent: UIDs are used up.
   Result<std::uint32_t> add(std::string_view base);
