@@ -22,10 +22,11 @@ struct ChainSummary {
   std::string fingerprint;  // SHA-256 of the leaf, "AB:CD:…"
   WallTime not_before, not_after;
   int certificates = 0;
+  std::string complaint;  // "", or why some clients will not follow the chain; worth a warning
 };
 
-// Looks at the certificates in `pem`, leaf first. The chain must hold together: each certificate is
-// signed by the next. Refuses key types other than RSA (2048 to 8192 bits) and ECDSA P-256, P-384.
+// Looks at the certificates in `pem`, leaf first. Refuses key types other than RSA (2048 to 8192 bits)
+// and ECDSA P-256, P-384.
 Result<ChainSummary> describe_chain(std::string_view pem);
 
 // The certificates of a file that may also hold keys: PEM with nothing but CERTIFICATE blocks.
