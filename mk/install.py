@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Installs what conf/install.manifest lists, with its owners and modes.
 
-  install.py --programs DIR [--destdir DIR] [--set name=value…] [--create-users] [--only kind,…]
+  install.py --programs DIR [--destdir DIR] [--set name=value…] [--create-users]
   install.py --check program…     hold the manifest against the programs that are built
 
 Paths in the manifest use the parameters' names; --set gives each its value. Without root, or where a
@@ -58,12 +58,12 @@ def create_accounts():
 
 
 class Installer:
-    def __init__(self, options):
-        self.destdir = options.destdir
-        self.programs = pathlib.Path(options.programs)
-        self.values = dict(s.split("=", 1) for s in options.set)
-        self.only = set(options.only.split(",")) if options.only else None
-        self.link_programs = options.hard_links
+    def __init__(self, programs, values, destdir="", kinds=None, hard_links=False):
+        self.destdir = destdir
+        self.programs = pathlib.Path(programs)
+        self.values = values
+        self.only = kinds
+        self.link_programs = hard_links
         self.as_root = os.geteuid() == 0
         self.installed = set()
         self.without_owner = set()
@@ -154,11 +154,18 @@ class Installer:
         for entry in entries():
             if self.only is None or entry[0] in self.only:
                 self.install(*entry)
+        if self.only:
+            return  # an instance of quickstart, which says whose it is
         if self.without_owner:
             print(f"install: no account {', '.join(sorted(self.without_owner))} here; "
                   "their files stay with who installs", file=sys.stderr)
         elif not self.as_root:
             print("install: not root, so owners were not set", file=sys.stderr)
+
+
+def install(programs, values, **options):
+    os.umask(0o022)
+    Installer(programs, values, **options).run()
 
 
 def check(built):
@@ -186,8 +193,6 @@ def main():
     parser.add_argument("--destdir", default="")
     parser.add_argument("--set", action="append", default=[], metavar="name=value")
     parser.add_argument("--create-users", action="store_true")
-    parser.add_argument("--hard-links", action="store_true", help="programs as hard links where possible")
-    parser.add_argument("--only", metavar="kind,…")
     parser.add_argument("--check", nargs="*", metavar="program")
     options = parser.parse_args()
     if options.check is not None:
@@ -198,8 +203,7 @@ def main():
     if os.geteuid() == 0 and not options.destdir and (users or groups):
         sys.exit("install: these accounts do not exist: " + " ".join(users + groups) +
                  "\n  make install CREATE_USERS=yes creates them")
-    os.umask(0o022)
-    Installer(options).run()
+    install(options.programs, dict(s.split("=", 1) for s in options.set), destdir=options.destdir)
     return 0
 
 

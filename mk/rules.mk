@@ -74,9 +74,6 @@ $(BUILD)/bin/$(call program_name,$(1),$(2)): $(call objects_of,$(2)) \
 endef
 $(foreach r,$(PROCESS_ROOMS),$(foreach m,$(call mains_of,$(r)),$(eval $(call program,$(r),$(m)))))
 
-STALE := $(filter-out $(PROGRAMS),$(wildcard $(BUILD)/bin/*))
-$(if $(STALE),$(shell rm -f $(STALE)))
-
 link = $(CXX) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PACKAGE_LIBS)
 
 $(BUILD)/bin/%:
@@ -129,6 +126,10 @@ OBJECTS += $(FUZZ_MAIN)
 $(BUILD)/fuzz/%:
 	$(call say,LINK,$@)
 	$(Q)$(link) $(FUZZ_LINK)
+
+# What was built from sources that are gone goes too; nobody should run it by mistake.
+STALE := $(filter-out $(PROGRAMS) $(TESTS) $(FUZZERS) %.list,$(wildcard $(addprefix $(BUILD)/,bin/* check/* fuzz/*)))
+$(if $(STALE),$(shell rm -f $(STALE)))
 
 # --- objects ----------------------------------------------------------------------------------
 

@@ -1,0 +1,5 @@
+"""Where the checkout is."""
+
+import pathlib
+
+TOP = pathlib.Path(__file__).resolve().parents[1]

@@ -1,0 +1,86 @@
+"""The whole suite, driven from outside: each instance is what ./quickstart sets up.
+
+`instance` is shared by all tests of a run and never reconfigured; a test that needs other settings,
+kills processes or counts everything in the queue takes one of its own from `make_instance`.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from harness import TOP, Instance  # noqa: E402
+
+
+def pytest_collection_modifyitems(items):
+    if not (TOP / "build" / "release" / "bin" / "master").exists():
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason="no master is built"))
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "root: needs root, for real users and walls")
+    config.addinivalue_line("markers", "client(name): needs a program of that name")
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("root") and os.geteuid() != 0:
+        pytest.skip("needs root")
+    for marker in item.iter_markers("client"):
+        if not shutil.which(marker.args[0]):
+            pytest.skip(f"needs {marker.args[0]}")
+
+
+@pytest.fixture(scope="session")
+def make_instance():
+    """make_instance(name=value…) -> Instance; all are stopped and removed at the end of the run."""
+    # Not under pytest's own folder: recipients of their own uid must get through.
+    base = pathlib.Path(tempfile.mkdtemp(prefix="postrider-test-"))
+    base.chmod(0o755)
+    made = []
+
+    def make(*, master_cf="", **settings):
+        one = Instance(base / str(len(made)), settings, master_cf)
+        made.append(one)
+        one.up()
+        return one
+
+    yield make
+    for one in made:
+        one.down()
+    if os.environ.get("KEEP_INSTANCES"):
+        print(f"instances are kept in {base}")
+    else:
+        shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def instance(make_instance):
+    return make_instance()
+
+
+@pytest.fixture
+def user(instance):
+    """A fresh mailbox of the shared instance."""
+    return instance.new_user()
+
+
+@pytest.fixture(scope="session")
+def postfix_clients():
+    """The folder of Debian's smtp-source and smtp-sink, unpacked and never installed."""
+    folder = TOP / "build" / "clients" / "postfix"
+    programs = folder / "usr" / "sbin"
+    if not (programs / "smtp-source").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        fetched = subprocess.run(["apt-get", "download", "-q", "postfix"], cwd=folder, capture_output=True, text=True)
+        packages = list(folder.glob("postfix_*.deb"))
+        if fetched.returncode != 0 or not packages:
+            pytest.skip("cannot download Debian's postfix package")
+        subprocess.run(["dpkg", "-x", packages[0], folder], check=True)
+    return programs
