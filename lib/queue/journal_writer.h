@@ -58,7 +58,7 @@ class JournalWriter {
 
   // Hands a message over; never blocks on the disk. envelope.size is set from the content. What can
   // be refused at once (an envelope over its caps) completes like everything else, through drain().
-  void submit(std::uint64_t token, const Envelope& envelope, ContentBuffer content);
+  void submit(std::uint64_t token, Envelope& envelope, ContentBuffer content);
 
   // Everything that completed since the last call, in no particular order.
   std::vector<Completion> drain();

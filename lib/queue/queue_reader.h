@@ -12,7 +12,6 @@
 #include <string>
 #include <vector>
 
-#include "lib/base/log.h"
 #include "lib/os/fd.h"
 #include "lib/os/files.h"
 #include "lib/queue/envelope.h"
@@ -32,6 +31,7 @@ struct Message {
   Envelope envelope;
   Content content;
   bool in_content_file = false;  // incoming/<id>.content, to be removed with the message
+  std::uint32_t content_checksum = 0;
 };
 
 // One record as a scan meets it.
@@ -48,7 +48,7 @@ class SegmentScan;
 
 class QueueReader {
  public:
-  QueueReader(os::Files& files, Log& log, Layout layout);
+  QueueReader(os::Files& files, Layout layout);
   ~QueueReader();
 
   // not_found: no such segment (used again since), or nothing valid at the place.
@@ -70,9 +70,10 @@ class QueueReader {
 
  private:
   struct Open;
+  struct Record;
   Result<Open*> open_segment(SegmentName name);
+  Result<Record> read_record(Place place);
   os::Files& files_;
-  Log& log_;
   Layout layout_;
   std::vector<std::unique_ptr<Open>> cache_;
 };
