@@ -78,6 +78,8 @@ def up(options):
     if not (built / "master").exists() or not (built / "postrider").exists():
         raise Failure("this checkout has no master program to start")
     root.prepare()
+    if not root.master_pid():
+        root.replace_taken_ports()
     apply_options(root, options)
     changes = configuration.write_all(root, built)
     services = configuration.services(root)

@@ -49,7 +49,6 @@ def greets(port):
 
 
 def start(root, services):
-    root.replace_taken_ports()
     postrider(root, "start")
     wait_until(root.master_pid, "the start of master", root)
     for service in services:
