@@ -23,11 +23,14 @@ std::string machine_name() {
   return name.data();
 }
 
-// The name's value only if the administrator gave one, so that the two defaults cannot ask each other for
-// ever.
 std::string value_if_set(const Values& values, std::string_view name) {
   if (!values.is_set(name)) return "";
   return values.text(name).value_or("");
+}
+
+std::string_view domain_part(std::string_view host) {
+  const std::size_t dot = host.find('.');
+  return dot == std::string_view::npos ? "" : host.substr(dot + 1);
 }
 
 }  // namespace
@@ -40,10 +43,10 @@ std::string Identity::host_name(const Values& values) {
 }
 
 std::string Identity::domain_name(const Values& values) {
-  std::string name = value_if_set(values, "myhostname");
-  if (name.empty()) name = host_name(values);
-  const std::size_t dot = name.find('.');
-  return dot == std::string::npos ? std::string(no_domain) : name.substr(dot + 1);
+  // `myhostname = mail.$mydomain` with no mydomain has no domain to offer; the machine's own name has.
+  for (const std::string& host : {value_if_set(values, "myhostname"), machine_name()})
+    if (const std::string_view domain = domain_part(host); !domain.empty()) return std::string(domain);
+  return std::string(no_domain);
 }
 
 std::string Identity::version(const Values& /*values*/) { return POSTRIDER_VERSION; }

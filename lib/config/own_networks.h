@@ -1,26 +1,25 @@
 // The networks this machine is part of, for the default of mynetworks.
 #pragma once
 
-#include <cstdint>
 #include <span>
 #include <string>
-#include <vector>
+
+#include "lib/address/ip.h"
 
 namespace postrider::config {
 
 class Values;
 
-// One interface address, in network byte order.
 struct InterfaceAddress {
-  std::vector<std::uint8_t> address;  // 4 or 16 bytes
-  unsigned prefix = 0;                // of its network, in bits
+  address::IpAddress address;
+  unsigned prefix = 0;  // of its network, in bits
 };
 
 // As mynetworks_style, inet_interfaces and inet_protocols say: "127.0.0.0/8 10.1.2.0/24 [::1]/128". Host
 // names in inet_interfaces are passed over.
 std::string networks_of_this_machine(const Values& values);
 
-// The text for the given addresses. `style` is host, subnet or class.
+// The text for the given addresses, IPv4 first. `style` is host, subnet or class.
 std::string networks_text(std::span<const InterfaceAddress> addresses, const std::string& style);
 
 }  // namespace postrider::config

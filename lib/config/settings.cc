@@ -63,9 +63,9 @@ const Setting* Section::find(std::string_view name) const {
 Result<> Section::prepare(const Values& values) {
   std::string mistakes;
   for (Setting* setting : settings_) {
-    const Result<std::string> text = setting->is_expanded()
-                                         ? values.text_in(setting->name(), this)
-                                         : Result<std::string>(*values.raw_in(setting->name(), this));
+    const Result<std::string> text =
+        setting->is_expanded() ? values.text_in(setting->name(), this)
+                               : Result<std::string>(values.raw_in(setting->name(), this).value_or(""));
     const Result<> done = text ? setting->prepare(*text) : Result<>(fail(text.error()));
     if (done) continue;
     if (!mistakes.empty()) mistakes += "; ";

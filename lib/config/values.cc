@@ -128,7 +128,13 @@ std::optional<std::string> Values::raw_in(std::string_view name, const Section* 
   if (setting == nullptr) return std::nullopt;
   if (!setting->legacy_name().empty())
     if (std::optional<std::string> text = set_text(setting->legacy_name())) return text;
-  return setting->fallback().text(*this);
+  if (!setting->fallback().computed()) return setting->fallback().manual();
+  // The function may ask for parameters that mention this one in turn; that one answers nothing then.
+  if (std::ranges::find(computing_, setting) != computing_.end()) return std::nullopt;
+  computing_.push_back(setting);
+  std::string text = setting->fallback().text(*this);
+  computing_.pop_back();
+  return text;
 }
 
 std::optional<std::string> Values::raw(std::string_view name) const { return raw_in(name, nullptr); }

@@ -67,6 +67,7 @@ class Values {
   std::string config_directory_;
   std::vector<Override> overrides_;
   std::vector<const Section*> sections_;
+  mutable std::vector<const Setting*> computing_;  // defaults being computed, outermost first
 };
 
 }  // namespace postrider::config

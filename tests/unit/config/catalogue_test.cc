@@ -91,8 +91,10 @@ TEST_CASE("the list of Postfix's parameters is in order") {
 }
 
 TEST_CASE("own networks print as Postfix prints them") {
-  const std::vector<InterfaceAddress> addresses{
-      {{127, 0, 0, 1}, 8}, {{192, 0, 2, 2}, 25}, {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, 128}};
+  using postrider::address::IpAddress;
+  const std::vector<InterfaceAddress> addresses{{*IpAddress::parse("::1"), 128},
+                                                {*IpAddress::parse("127.0.0.1"), 8},
+                                                {*IpAddress::parse("192.0.2.2"), 25}};
   CHECK(networks_text(addresses, "subnet") == "127.0.0.0/8 192.0.2.0/25 [::1]/128");
   CHECK(networks_text(addresses, "host") == "127.0.0.1/32 192.0.2.2/32 [::1]/128");
   CHECK(networks_text(addresses, "class") == "127.0.0.0/8 192.0.2.0/24 [::1]/128");

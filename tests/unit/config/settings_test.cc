@@ -171,6 +171,11 @@ TEST_CASE("host and domain default to each other's parts") {
   CHECK(*values.text("mydomain") == "example.org");
   CHECK(*values.text("myorigin") == "mail.example.org");
   CHECK(*values.text("mydestination") == "mail.example.org, localhost.example.org, localhost");
+  const Values mutual = Values::of_text("myhostname = mail.$a\na = $mydomain\n");
+  const std::string own_domain = *Values::of_text("").text("mydomain");
+  CHECK(*mutual.text("mydomain") == own_domain);
+  CHECK(*mutual.text("myhostname") == "mail." + own_domain);
+  CHECK(Values::of_text("inet_interfaces = $mynetworks\n").text("mynetworks"));
   const Values bare = Values::of_text("");
   CHECK(bare.text("myhostname")->find('.') != std::string::npos);
   CHECK_FALSE(bare.text("mydomain")->empty());
