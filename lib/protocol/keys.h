@@ -1,5 +1,5 @@
-// What keys is asked by the TLS servers: one signature over one digest, and the keys of session
-// tickets. It cannot be asked to decrypt, nor for a key.
+// What keys is asked by the TLS servers: the certificates that go with its keys, one signature over one
+// digest, and the keys of session tickets. It cannot be asked to decrypt, nor for a private key.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,39 @@
 #include "lib/tls/sign_request.h"
 
 namespace postrider::protocol {
+
+inline constexpr std::size_t max_chain_size = 256 * 1024;
+
+// The certificates that go with the keys of these files, which are named in the configuration that keys
+// has read itself: a name it has not read there is refused.
+struct GetChains {
+  static constexpr std::string_view name = "keys.get-chains/1";
+  struct File {
+    std::string certificate;  // "" for a file of smtpd_tls_chain_files, which holds both
+    std::string key;
+    template <class Self, class V>
+    static void fields(Self& self, V& v) {
+      v.text(self.certificate, 4096);
+      v.text(self.key, 4096);
+    }
+  };
+  std::vector<File> files;
+  template <class Self, class V>
+  static void fields(Self& self, V& v) {
+    v.list(self.files, 16);
+  }
+};
+
+struct Chains {
+  static constexpr std::string_view name = "keys.chains/1";
+  std::vector<std::string> chains;  // PEM, certificates only
+  std::string trouble;              // not empty: why there are none; then nothing can be signed
+  template <class Self, class V>
+  static void fields(Self& self, V& v) {
+    v.texts(self.chains, 16, max_chain_size);
+    v.text(self.trouble, 512);
+  }
+};
 
 struct Sign {
   static constexpr std::string_view name = "keys.sign/1";

@@ -27,6 +27,9 @@ struct Strength {
   bool prefer_server_order = false;  // tls_preempt_cipherlist
 };
 
+// Whether a server could use it; says what is wrong without a certificate at hand.
+Result<> check_strength(const Strength& strength);
+
 // One certificate chain in PEM, leaf first; other PEM blocks are ignored, a private key among them is
 // refused. Chains with different key types may serve the same name.
 struct ServerName {

@@ -156,4 +156,10 @@ Result<> apply_strength(SSL_CTX* context, const Strength& strength, bool server)
   return {};
 }
 
+Result<> check_strength(const Strength& strength) {
+  const SslContextOwner context(SSL_CTX_new_ex(library(), nullptr, TLS_server_method()));
+  if (!context) return fail(Trouble::temporary, "TLS context: " + library_error());
+  return apply_strength(context.get(), strength, true);
+}
+
 }  // namespace postrider::tls
