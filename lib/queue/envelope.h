@@ -19,8 +19,9 @@ namespace postrider::queue {
 inline constexpr std::size_t max_address_bytes = 2048;    // one address as written in an envelope
 inline constexpr std::size_t max_attribute_bytes = 1024;  // names, HELO, SASL names, ENVID, …
 inline constexpr std::size_t max_reason_bytes = 2048;     // longer reasons are clipped, not refused
-inline constexpr std::size_t max_recipients = 1'000'000;  // of one message
-inline constexpr std::size_t max_envelope_bytes = 64U << 20;
+inline constexpr std::size_t max_recipients = 200'000;    // of one message
+inline constexpr std::size_t max_envelope_bytes =
+    12U << 20;  // encoded; what a message between processes may carry
 
 enum class BodyEncoding : std::uint8_t { unspecified, seven_bit, eight_bit_mime, binary_mime };  // RFC 6152
 enum class DsnReturn : std::uint8_t { unspecified, full, headers };  // RFC 3461 4.3
