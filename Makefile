@@ -16,8 +16,8 @@
 
 # The rooms of lib/ in link order; what each may include, and so is built before its tests, is in
 # mk/layers.mk.
-LIB_ROOMS := base address message smtp imap pop3 dsn os event tls io dns config ipc protocol \
-             table sasl queue mailbox daemon
+LIB_ROOMS := base address message smtp imap pop3 dsn os event tls io dns config ipc \
+             table sasl queue protocol mailbox daemon
 
 # The folders of processes and commands. folder/main.cc is the program `folder`; folder/x_y_main.cc
 # is the program `x-y`.
