@@ -135,9 +135,9 @@ std::vector<std::string> check_names(const Values& values, const MasterCf* maste
       complaints.push_back(complaint(values.main_cf().path(), entry.name, entry.value, catalogue));
   if (master_cf == nullptr) return complaints;
   for (const Service& service : master_cf->services())
-    for (const Override& override_ : service.overrides)
-      if (!known.contains(override_.name))
-        complaints.push_back(complaint(master_cf->path(), override_.name, override_.value, catalogue));
+    for (const Override& given : service.overrides)
+      if (!known.contains(given.name))
+        complaints.push_back(complaint(master_cf->path(), given.name, given.value, catalogue));
   return complaints;
 }
 

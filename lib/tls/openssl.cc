@@ -1,5 +1,7 @@
 #include "lib/tls/openssl.h"
 
+#include <span>
+
 #include <array>
 
 #include <openssl/ec.h>

@@ -1,5 +1,6 @@
 #include "lib/tls/strength.h"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/core.h>
