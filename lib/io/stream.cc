@@ -141,6 +141,7 @@ std::optional<Line> Stream::find_line(std::size_t limit) {
     if (!skipping_) kept_.assign(input_.get() + begin_, limit);
     skipping_ = true;
     discarded_ += end_ - begin_;
+    skipped_cr_ = input_[end_ - 1] == '\r';
     begin_ = end_;
     if (discarded_ > limit * 64) throw Ended{Ended::Why::lost, "endless line"};
     return std::nullopt;
@@ -156,6 +157,7 @@ std::optional<Line> Stream::find_line(std::size_t limit) {
     --length;
   }
   if (skipping_) {
+    if (length == 0 && skipped_cr_) line.ending = Line::Ending::crlf;
     skipping_ = false;
     discarded_ = 0;
     line.text = kept_;

@@ -109,6 +109,7 @@ class Stream {
   std::size_t discarded_ = 0;  // of the over-long line that is being skipped
   std::string kept_;           // the first bytes of that line
   bool skipping_ = false;
+  bool skipped_cr_ = false;  // the last byte thrown away was a CR
 
   std::string output_;
   std::unique_ptr<tls::Engine> tls_;

@@ -44,7 +44,11 @@ event::Task<> feed(event::Loop& loop, os::Fd socket, std::string bytes, std::siz
   io::Stream stream(loop, std::move(socket));
   for (std::size_t at = 0; at < bytes.size(); at += piece) {
     stream.put(std::string_view(bytes).substr(at, piece));
-    co_await stream.flush(loop.after(1min));
+    try {
+      co_await stream.flush(loop.after(1min));
+    } catch (const io::Ended&) {
+      co_return;  // the reader had enough
+    }
     co_await loop.yield();
   }
 }

@@ -1,0 +1,254 @@
+// How messages enter the active queue: announced by cleanup, found in the journal at start, or taken
+// from deferred/ when their time has come.
+#include <algorithm>
+
+#include "lib/os/socket.h"
+#include "lib/protocol/services.h"
+#include "qmgr/queue_manager.h"
+
+namespace postrider::qmgr {
+
+namespace {
+
+constexpr std::size_t scan_budget = 500;  // files or records between two turns of the loop
+
+}  // namespace
+
+Result<> QueueManager::open() {
+  if (const Result<> made = queue::create_queue_directories(daemon_.files(), layout_); !made) return made;
+  Result<std::unique_ptr<queue::OutcomeJournal>> journal =
+      queue::OutcomeJournal::open(daemon_.files(), log_, layout_, {});
+  if (!journal) return std::unexpected(journal.error());
+  journal_ = std::move(*journal);
+  Result<os::Fd> intake = os::listen_unix(std::string(protocol::qmgr_intake), 0600);
+  if (!intake) return std::unexpected(intake.error());
+  intake_ = std::move(*intake);
+  daemon_.tasks().spawn(accept_intake());
+  daemon_.tasks().spawn(scan_journal());
+  daemon_.tasks().spawn(scan_deferred());
+  daemon_.tasks().spawn(admit_when_due());
+  daemon_.tasks().spawn(keep_journal_durable());
+  daemon_.tasks().spawn(recycle_segments());
+  return {};
+}
+
+event::Task<> QueueManager::accept_intake() {
+  event::Watch watch(loop_, intake_.get());
+  event::TaskScope clients(loop_);
+  while (!daemon_.draining()) {
+    Result<os::Fd> client = os::accept(intake_);
+    if (client && *client) {
+      clients.spawn(serve_intake(std::move(*client)));
+      continue;
+    }
+    if (!client) {
+      log_.warning("accept on {}: {}", protocol::qmgr_intake, client.error().text());
+      co_await loop_.sleep(Milliseconds{200}, daemon_.drain_token());
+      continue;
+    }
+    co_await watch.readable(no_deadline, daemon_.drain_token());
+  }
+  co_await clients.join();
+}
+
+event::Task<> QueueManager::serve_intake(os::Fd client) {
+  ipc::Channel channel(loop_, std::move(client), daemon_.drain_token());
+  try {
+    while (true) {
+      ipc::Frame frame = co_await channel.receive(no_deadline);
+      if (const auto queued = frame.as<protocol::Queued>()) {
+        announce(*queued);
+      } else if (auto command = frame.as<protocol::QueueCommand>()) {
+        const protocol::QueueCommandDone done = co_await obey(std::move(*command));
+        co_await channel.send(done, loop_.after(Seconds{60}));
+      } else if (frame.as<protocol::ListQueue>()) {
+        co_await list(channel);
+      } else {
+        log_.warning("{}: unknown or malformed request", protocol::qmgr_intake);
+        co_return;
+      }
+    }
+  } catch (const io::Ended&) {
+    // The client has nothing more to say; what it did say is done.
+  }
+}
+
+void QueueManager::announce(const protocol::Queued& queued) {
+  const queue::Place place = queued.place();
+  if (!journal_->arrived(place)) return;
+  queue::Found found;
+  found.place = place;
+  found.in_content_file = queued.in_content_file;
+  Result<queue::Envelope> envelope = queue::decode_envelope(queued.envelope);
+  if (!envelope) {
+    // What was committed is what counts.
+    envelope = reader_.read_envelope(place);
+  }
+  if (!envelope) {
+    log_.warning("message announced by cleanup cannot be read: {}", envelope.error().text());
+    return;
+  }
+  found.envelope = std::move(*envelope);
+  admit_found(std::move(found));
+}
+
+// The journal knows the message as arrived; it goes to the active queue, or waits in line.
+void QueueManager::admit_found(queue::Found found) {
+  if (active_.size() >= static_cast<std::size_t>(config_.active_limit())) {
+    // Only the place is kept: a flood of mail waits on the disk, not in memory.
+    const queue::QueueId id = found.envelope.id;
+    found.envelope = {};
+    found.envelope.id = id;
+    backlog_.push_back(std::move(found));
+    return;
+  }
+  auto message = std::make_unique<Message>();
+  message->envelope = std::move(found.envelope);
+  message->place = found.place;
+  message->in_content_file = found.in_content_file;
+  journal_->apply(found.place, message->envelope);
+  admit(std::move(message));
+}
+
+void QueueManager::admit(std::unique_ptr<Message> message) {
+  Message& admitted = *message;
+  const queue::QueueId id = admitted.envelope.id;
+  if (!active_.try_emplace(id, std::move(message)).second) {
+    log_.warning("{}: skipped, still being delivered", id);
+    return;
+  }
+  admitted.activated = daemon_.clock().wall();
+  admitted.resolving = true;
+  const queue::Envelope& envelope = admitted.envelope;
+  if (envelope.has(queue::flag::hold)) {
+    admitted.wish = Message::Wish::hold;
+  } else if (envelope.has(queue::flag::discard)) {
+    admitted.wish = Message::Wish::remove;
+  } else {
+    log_.info("{}: from=<{}>, size={}, nrcpt={} (queue active)", id, envelope.sender, envelope.size,
+              envelope.recipients.size());
+  }
+  daemon_.tasks().spawn(resolve(admitted));
+}
+
+void QueueManager::take_from_backlog() {
+  while (!backlog_.empty() && active_.size() < static_cast<std::size_t>(config_.active_limit())) {
+    queue::Found found = std::move(backlog_.front());
+    backlog_.pop_front();
+    Result<queue::Envelope> envelope = reader_.read_envelope(found.place);
+    if (!envelope) {
+      log_.warning("{}: cannot be read: {}", found.envelope.id, envelope.error().text());
+      continue;
+    }
+    found.envelope = std::move(*envelope);
+    admit_found(std::move(found));
+  }
+}
+
+// ---- the journal, at start
+
+event::Task<> QueueManager::scan_journal() {
+  const Result<std::vector<queue::SegmentName>> segments = reader_.segments();
+  if (!segments) {
+    daemon_.fail_later(segments.error().text());
+    co_return;
+  }
+  for (const queue::SegmentName& name : *segments) {
+    if (daemon_.draining()) co_return;
+    co_await scan_segment(name);
+  }
+}
+
+event::Task<> QueueManager::scan_segment(queue::SegmentName name) {
+  Result<queue::SegmentScan> scan = reader_.scan(name);
+  if (!scan) {
+    if (!scan.error().is(Trouble::not_found))
+      log_.warning("{}: {}; see prsuper -s", name.text(), scan.error().text());
+    co_return;
+  }
+  std::size_t seen = 0;
+  while (!daemon_.draining()) {
+    Result<std::optional<queue::Found>> found = scan->next();
+    if (!found) {
+      log_.warning("{}: {}", name.text(), found.error().text());
+      co_return;
+    }
+    if (!*found) co_return;
+    if ((*found)->damaged) {
+      log_.warning("{}: damaged record at {} in {}: {}; see prsuper -s", (*found)->envelope.id,
+                   (*found)->place.offset, name.text(), (*found)->trouble);
+    } else if (journal_->arrived((*found)->place)) {
+      admit_found(std::move(**found));
+    }
+    if (++seen % scan_budget == 0) co_await loop_.yield();
+  }
+}
+
+// ---- deferred/
+
+event::Task<> QueueManager::scan_deferred() {
+  if (std::exchange(scanning_deferred_, true)) co_return;
+  const WallTime latest = daemon_.clock().wall() + config_.maximal_backoff();
+  queue::DeferredScan scan(daemon_.files(), layout_, latest);
+  bool more = true;
+  while (more && !daemon_.draining()) {
+    Result<bool> stepped = false;
+    co_await workers_.run([&] { stepped = scan.step(index_, scan_budget); });
+    if (!stepped) {
+      log_.warning("{}", stepped.error().text());
+      continue;
+    }
+    more = *stepped;
+    due_.notify();
+  }
+  scanning_deferred_ = false;
+}
+
+event::Task<> QueueManager::admit_when_due() {
+  while (!daemon_.draining()) {
+    const WallTime now = daemon_.clock().wall();
+    std::size_t taken = 0;
+    // Old mail may fill at most half of the active queue, and lets new mail through in between.
+    while (!scanning_deferred_ && active_.size() < static_cast<std::size_t>(config_.active_limit()) / 2 + 1) {
+      const std::optional<queue::QueueId> id = index_.take_due(now);
+      if (!id) break;
+      activate_deferred(*id);
+      if (++taken % 50 == 0) co_await loop_.yield();
+    }
+    const std::optional<WallTime> next = scanning_deferred_ ? std::nullopt : index_.next_due();
+    MonoTime deadline = no_deadline;
+    // Wall time may jump: look again at least every minute.
+    if (next)
+      deadline = loop_.after(
+          std::clamp<Microseconds>(*next - daemon_.clock().wall(), Milliseconds{10}, Seconds{60}));
+    if (next && *next <= daemon_.clock().wall()) deadline = no_deadline;  // due, but there is no room
+    co_await due_.wait(deadline, daemon_.drain_token());
+  }
+}
+
+bool QueueManager::activate_deferred(queue::QueueId id) {
+  if (active_.contains(id)) return false;
+  Result<queue::SpilledMessage> spilled = store_.read(queue::Shelf::deferred, id);
+  if (!spilled) {
+    if (!spilled.error().is(Trouble::not_found)) {
+      log_.warning("{}: {}; moved to corrupt/", id, spilled.error().text());
+      if (const Result<> moved =
+              store_.move(id, queue::Shelf::deferred, queue::Shelf::corrupt, daemon_.clock().wall());
+          !moved)
+        log_.warning("{}: {}", id, moved.error().text());
+    }
+    return false;
+  }
+  // Somebody moved the file's time: believe the file.
+  if (spilled->next_attempt > daemon_.clock().wall() + Seconds{1}) {
+    index_.add(id, spilled->next_attempt);
+    return false;
+  }
+  auto message = std::make_unique<Message>();
+  message->stored = spilled->envelope;
+  message->envelope = std::move(spilled->envelope);
+  admit(std::move(message));
+  return true;
+}
+
+}  // namespace postrider::qmgr
