@@ -24,17 +24,24 @@ std::string host_name() {
 }
 
 // Whether the lock file's "<pid>:<host>" names a process of this machine that no longer exists.
-bool holder_is_dead(os::Files& files, const std::string& lock_path) {
-  const auto fd = files.open(lock_path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-  if (!fd) return false;
+bool holder_is_dead(os::Files& files, int fd) {
   char bytes[300];
-  const auto got = files.read(fd->get(), bytes);
+  const auto got = files.pread(fd, bytes, 0);
   if (!got) return false;
   const std::string_view text(bytes, *got);
   const auto colon = text.find(':');
   if (colon == std::string_view::npos || trim(text.substr(colon + 1)) != host_name()) return false;
   const auto pid = parse_number<pid_t>(text.substr(0, colon));
   return pid && *pid > 0 && ::kill(*pid, 0) != 0 && errno == ESRCH;
+}
+
+// Whether nobody stands behind the lock file any more.
+bool abandoned(os::Files& files, const std::string& lock_path, bool old) {
+  const auto fd = files.open(lock_path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (!fd) return old;
+  const auto free = files.try_lock(fd->get(), true);
+  if (free && !*free) return false;
+  return old || holder_is_dead(files, fd->get());
 }
 
 // Takes an abandoned lock file away. It is moved aside first, so that of two processes which both
@@ -48,11 +55,13 @@ void remove_abandoned(os::Files& files, const std::string& lock_path, std::uint6
   (void)files.unlink(aside);
 }
 
-// The lock file's inode when it was made, nothing when it exists already.
-Result<std::optional<std::uint64_t>> try_create(os::Files& files, const std::string& lock_path) {
+}  // namespace
+
+// An empty descriptor when the lock file exists already.
+Result<DotLock::Created> DotLock::try_create(os::Files& files, const std::string& lock_path) {
   auto fd = files.open(lock_path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
   if (!fd) {
-    if (fd.error().os_error() == EEXIST) return std::nullopt;
+    if (fd.error().os_error() == EEXIST) return Created{};
     return fail(fd.error());
   }
   const auto status = files.fstat(fd->get());
@@ -63,24 +72,32 @@ Result<std::optional<std::uint64_t>> try_create(os::Files& files, const std::str
   // What is written only helps others to find a dead holder: a full disk must not keep anyone from
   // deleting mail.
   (void)files.write(fd->get(), fmt::format("{}:{}", ::getpid(), host_name()));
-  return status->inode;
+  return Created{std::move(*fd), status->inode};
 }
 
-}  // namespace
+DotLock::DotLock(os::Files& files, std::string lock_path, Created created)
+    : files_(&files), lock_path_(std::move(lock_path)), inode_(created.inode), held_(std::move(created.fd)) {}
 
 Result<DotLock> DotLock::acquire(os::Files& files, const Clock& clock, const std::string& path,
                                  const Wait& wait) {
   const std::string lock_path = path + ".lock";
   Milliseconds waited{0};
   for (;;) {
-    const auto created = try_create(files, lock_path);
+    auto created = try_create(files, lock_path);
     if (!created) return fail(created.error().within("lock"));
-    if (*created) return DotLock(files, lock_path, **created);
+    if (created->fd) {
+      if (wait.for_session) {
+        (void)files.try_lock(created->fd.get(), true);
+      } else {
+        created->fd.reset();
+      }
+      return DotLock(files, lock_path, std::move(*created));
+    }
 
     const auto status = files.lstat(lock_path);
     if (!status) {
       if (!status.error().is(Trouble::not_found)) return fail(status.error());
-    } else if (clock.wall() - status->modified > wait.stale || holder_is_dead(files, lock_path)) {
+    } else if (abandoned(files, lock_path, clock.wall() - status->modified > wait.stale)) {
       remove_abandoned(files, lock_path, status->inode);
       if (waited == Milliseconds{0}) {
         waited += Milliseconds{1};
@@ -101,7 +118,8 @@ Result<DotLock> DotLock::acquire(os::Files& files, const Clock& clock, const std
 DotLock::DotLock(DotLock&& other) noexcept
     : files_(std::exchange(other.files_, nullptr)),
       lock_path_(std::move(other.lock_path_)),
-      inode_(other.inode_) {}
+      inode_(other.inode_),
+      held_(std::move(other.held_)) {}
 
 DotLock& DotLock::operator=(DotLock&& other) noexcept {
   if (this != &other) {
@@ -109,6 +127,7 @@ DotLock& DotLock::operator=(DotLock&& other) noexcept {
     files_ = std::exchange(other.files_, nullptr);
     lock_path_ = std::move(other.lock_path_);
     inode_ = other.inode_;
+    held_ = std::move(other.held_);
   }
   return *this;
 }
@@ -119,6 +138,7 @@ void DotLock::release() {
   if (files_ == nullptr) return;
   const auto status = files_->lstat(lock_path_);
   if (status && status->inode == inode_) (void)files_->unlink(lock_path_);
+  held_.reset();
   files_ = nullptr;
 }
 

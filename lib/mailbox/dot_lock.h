@@ -16,6 +16,8 @@ class DotLock {
     Seconds stale{120};          // a lock file older than this is taken over; so is a dead process' one
     Milliseconds timeout{5000};  // how long to wait for a live holder; 0: one try
     Milliseconds pause{20};      // between tries; the calling thread sleeps
+    // Kept for a whole session: the lock file is also flock()ed, and never taken over while it is.
+    bool for_session = false;
   };
 
   // temporary: held by another; access: the directory does not let us.
@@ -28,13 +30,18 @@ class DotLock {
   ~DotLock();  // removes the lock file if it is still ours
 
  private:
-  DotLock(os::Files& files, std::string lock_path, std::uint64_t inode)
-      : files_(&files), lock_path_(std::move(lock_path)), inode_(inode) {}
+  struct Created {
+    os::Fd fd;
+    std::uint64_t inode = 0;
+  };
+  static Result<Created> try_create(os::Files& files, const std::string& lock_path);
+  DotLock(os::Files& files, std::string lock_path, Created created);
   void release();
 
   os::Files* files_;  // null once moved from
   std::string lock_path_;
   std::uint64_t inode_;
+  os::Fd held_;  // only for a session
 };
 
 }  // namespace postrider::mailbox

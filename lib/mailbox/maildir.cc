@@ -89,7 +89,7 @@ Result<bool> Maildir::refresh() {
   return true;
 }
 
-Result<os::Fd> Maildir::open_message(std::uint32_t uid) {
+Result<StoredMessage> Maildir::open_message(std::uint32_t uid) {
   for (int attempt = 0;; ++attempt) {
     const auto* message = find(uid);
     if (message == nullptr) return fail(Trouble::not_found, fmt::format("UID {} was expunged", uid));
@@ -101,7 +101,7 @@ Result<os::Fd> Maildir::open_message(std::uint32_t uid) {
       if (status->kind != os::FileStatus::Kind::regular) {
         return fail(Trouble::access, path_of(*message) + ": not a regular file");
       }
-      return fd;
+      return StoredMessage{{}, std::move(*fd), 0, status->size};
     }
     if (!fd.error().is(Trouble::not_found) || attempt >= 2) return fail(fd.error());
     // Another session changed its flags or removed it.

@@ -16,6 +16,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
+#include "lib/mailbox/content.h"
 #include "lib/mailbox/dot_lock.h"
 #include "lib/mailbox/maildir_name.h"
 #include "lib/mailbox/text_arena.h"
@@ -60,9 +61,9 @@ class Maildir {
   // them in the uidlist so that nobody reads them again. Messages that vanish meanwhile stay unknown.
   Result<> measure();
 
-  // A descriptor of the message's file, whatever its flags have become meanwhile. not_found: expunged
-  // by another; access: not a regular file.
-  Result<os::Fd> open_message(std::uint32_t uid);
+  // The message's file, whatever its flags have become meanwhile. not_found: expunged by another;
+  // access: not a regular file.
+  Result<StoredMessage> open_message(std::uint32_t uid);
 
   struct FlagChange {
     std::uint32_t uid = 0;

@@ -17,8 +17,8 @@
 namespace postrider::mailbox {
 
 struct Pop3Options {
-  // pop3_uidl_format: %u UID, %v UIDVALIDITY (with X, x, L and a width as in %08Xu), %f base name,
-  // %g GUID, %m or %Mf MD5 of the base name.
+  // pop3_uidl_format, see percent.h: %u UID, %v UIDVALIDITY, %f base name, %g GUID, %m MD5 of the header
+  // (mbox).
   std::string uidl_format = "%08Xu%08Xv";
   bool rename_duplicates = false;  // pop3_uidl_duplicates = rename: the second becomes "<uidl>-2"
   bool reuse_xuidl = false;        // pop3_reuse_xuidl: an X-UIDL: header field wins
@@ -34,7 +34,7 @@ struct Pop3Changes {
 
 class Pop3Maildrop {
  public:
-  // permanent: pop3_uidl_format is wrong (configuration); temporary: another session holds the
+  // configuration: pop3_uidl_format is wrong; temporary: another session holds the
   // maildrop ([IN-USE]) or the file system failed.
   static Result<std::unique_ptr<Pop3Maildrop>> open(os::Files& files, const Clock& clock, Log& log,
                                                     const MailLocation& location, const Pop3Options& options);
@@ -45,8 +45,9 @@ class Pop3Maildrop {
   // Octets as RETR sends them, every line ended by CRLF, before dot-stuffing.
   virtual std::uint64_t octets(std::size_t index) const = 0;
   virtual std::uint64_t total_octets() const = 0;
-  virtual std::string uidl(std::size_t index) const = 0;  // 1 to 70 characters, RFC 1939 section 7
-  virtual bool seen(std::size_t index) const = 0;         // was \Seen when the session began (LAST)
+  // Printable and without blanks; longer than the 70 characters of RFC 1939 if the format says so.
+  virtual std::string uidl(std::size_t index) const = 0;
+  virtual bool seen(std::size_t index) const = 0;  // was \Seen when the session began (LAST)
 
   // The stored message, lines as on disk: the sender makes the line ends CRLF. not_found: someone
   // removed it meanwhile.

@@ -70,10 +70,11 @@ TEST_CASE("a Maildir that Dovecot wrote opens with its UIDs, flags and sizes") {
         "25017 W9 :1276533073.M242911P3632.kurkku\n"
         "25022 :1276533074.M1P3632.kurkku,S=3,W=4\n");
   CHECK(log.text().empty());
-  const auto fd = maildir->open_message(25022);
-  REQUIRE(fd);
+  const auto message = maildir->open_message(25022);
+  REQUIRE(message);
+  CHECK(message->length == 3U);
   char text[10];
-  CHECK(os::system_files().read(fd->get(), text) == 3U);
+  CHECK(os::system_files().read(message->fd.get(), text) == 3U);
 }
 
 TEST_CASE("a Maildir without any of Dovecot's files gets UIDs in order of arrival") {
