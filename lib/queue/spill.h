@@ -26,7 +26,8 @@ struct SpilledMessage {
   Envelope envelope;  // with the recipients' present state
   Content content;    // the file itself; offset 4096
   WallTime next_attempt;
-  std::uint64_t file_bytes = 0;
+  std::uint64_t file_bytes = 0;  // up to the last valid status block
+  std::uint32_t content_checksum = 0;
   bool torn_status = false;  // the last status block was incomplete and is ignored
 };
 

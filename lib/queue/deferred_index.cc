@@ -1,0 +1,63 @@
+#include "lib/queue/deferred_index.h"
+
+#include <algorithm>
+
+namespace postrider::queue {
+
+namespace {
+
+std::uint32_t seconds_of(WallTime time) {
+  const auto seconds = std::chrono::floor<Seconds>(time).time_since_epoch().count();
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(seconds, 0, UINT32_MAX));
+}
+
+constexpr auto later = [](const auto& a, const auto& b) { return a.due > b.due; };
+
+}  // namespace
+
+void DeferredIndex::add(QueueId id, WallTime next_attempt) {
+  heap_.push_back({id.value(), seconds_of(next_attempt)});
+  std::ranges::push_heap(heap_, later);
+}
+
+std::optional<QueueId> DeferredIndex::take_due(WallTime now) {
+  if (heap_.empty() || heap_.front().due > seconds_of(now)) return std::nullopt;
+  std::ranges::pop_heap(heap_, later);
+  const std::uint64_t id = heap_.back().id;
+  heap_.pop_back();
+  if (heap_.capacity() > 1024 && heap_.size() < heap_.capacity() / 4) heap_.shrink_to_fit();
+  return QueueId::from_value(id);
+}
+
+std::optional<WallTime> DeferredIndex::next_due() const {
+  if (heap_.empty()) return std::nullopt;
+  return WallTime(Seconds(heap_.front().due));
+}
+
+void DeferredIndex::make_all_due() {
+  for (Entry& entry : heap_) entry.due = 0;  // all equal: any order is a heap
+}
+
+Result<bool> DeferredScan::step(DeferredIndex& index, std::size_t budget) {
+  for (; budget > 0; --budget) {
+    while (names_.empty()) {
+      if (letter_ == 16) return false;
+      const std::string directory = layout_.shelf(Shelf::deferred) + "/" + "0123456789ABCDEF"[letter_++];
+      auto listed = files_.list(directory, [&](std::string_view name) {
+        if (const auto id = QueueId::parse(name)) names_.push_back(*id);
+        return true;
+      });
+      if (!listed && !listed.error().is(Trouble::not_found)) return fail(listed.error());
+    }
+    const QueueId id = names_.back();
+    names_.pop_back();
+    // Gone since: delivered meanwhile.
+    const auto status = files_.lstat(layout_.spilled(Shelf::deferred, id));
+    if (!status) continue;
+    index.add(id, std::min(status->modified, latest_));
+    ++found_;
+  }
+  return true;
+}
+
+}  // namespace postrider::queue
