@@ -1,8 +1,7 @@
 #include "lib/tls/openssl.h"
 
-#include <span>
-
 #include <array>
+#include <span>
 
 #include <openssl/ec.h>
 #include <openssl/err.h>

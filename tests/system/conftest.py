@@ -4,7 +4,6 @@
 kills processes or counts everything in the queue takes one of its own from `make_instance`.
 """
 
-import json
 import os
 import pathlib
 import shutil
@@ -18,15 +17,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import TOP, Instance  # noqa: E402
 
 
-def pytest_collection_modifyitems(items):
-    if not (TOP / "build" / "release" / "bin" / "master").exists():
-        for item in items:
-            item.add_marker(pytest.mark.skip(reason="no master is built"))
+# What every test needs: a letter in, and into a mailbox.
+CORE = ("master", "postrider", "smtpd", "cleanup", "qmgr", "rewrite", "virtual", "prqueue")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "root: needs root, for real users and walls")
     config.addinivalue_line("markers", "client(name): needs a program of that name")
+    config.addinivalue_line("markers", "programs(name…): needs these of our own beside the core")
 
 
 def pytest_runtest_setup(item):
@@ -35,6 +33,10 @@ def pytest_runtest_setup(item):
     for marker in item.iter_markers("client"):
         if not shutil.which(marker.args[0]):
             pytest.skip(f"needs {marker.args[0]}")
+    wanted = [*CORE, *(name for marker in item.iter_markers("programs") for name in marker.args)]
+    absent = [name for name in wanted if not (TOP / "build" / "release" / "bin" / name).exists()]
+    if absent:
+        pytest.skip(f"not built: {' '.join(absent)}")
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ import pathlib
 import poplib
 import re
 import smtplib
+import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -25,6 +27,58 @@ def wait_until(condition, what, seconds=PATIENCE):
         time.sleep(pause)
         pause = min(pause * 1.5, 0.2)
     return value
+
+
+class Lines:
+    """A line protocol by hand: bytes out, replies in."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.file = self.socket.makefile("rb")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def line(self):
+        line = self.file.readline()
+        assert line.endswith(b"\r\n"), f"not a line: {line!r}"
+        return line[:-2].decode("utf-8", "replace")
+
+    def reply(self, code):
+        """The lines of one SMTP reply, whose last one starts with `code`."""
+        lines = [self.line()]
+        while lines[-1][3:4] == "-":
+            lines.append(self.line())
+        assert lines[-1].startswith(code), f"expected {code}, got {lines}"
+        return lines
+
+    def ask(self, text, code):
+        self.send(text.encode() + b"\r\n")
+        return self.reply(code)
+
+    def read_to_end(self):
+        """All until the other side closes; nothing when it resets the connection."""
+        try:
+            return self.file.read()
+        except OSError:
+            return b""
+
+    def start_tls(self, ca_file):
+        context = ssl.create_default_context(cafile=ca_file)
+        self.file.close()
+        self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
+        self.file = self.socket.makefile("rb")
 
 
 class User:
@@ -108,7 +162,6 @@ class Instance:
         return done
 
     def tls(self):
-        import ssl
         context = ssl.create_default_context(cafile=self.ca_file)
         context.check_hostname = False  # the clients connect to 127.0.0.1; the chain is checked
         return context
@@ -128,6 +181,10 @@ class Instance:
         assert code == 250, text
         client.quit()
         return text.decode().rsplit(" ", 1)[-1]
+
+    def wait_for_empty_queue(self, seconds=PATIENCE):
+        wait_until(lambda: "Mail queue is empty" in self.command("prqueue", "-p").stdout,
+                   lambda: "an empty queue:\n" + self.command("prqueue", "-p").stdout, seconds)
 
     # --- its log ------------------------------------------------------------------------------
 

@@ -1,0 +1,108 @@
+"""Nothing acknowledged is lost when processes are killed. Duplicates are allowed; loss is not."""
+
+import os
+import random
+import re
+import signal
+import smtplib
+import threading
+
+import pytest
+from harness import wait_until
+
+SUBJECT = re.compile(rb"^Subject: letter (\d+)\r?$", re.M)
+
+
+class Load:
+    """Letters sent one after another by several senders; `.acknowledged` are those that got their 250."""
+
+    def __init__(self, instance, user, senders=4):
+        self.instance, self.user = instance, user
+        self.acknowledged = set()
+        self.lock = threading.Lock()
+        self.next = 0
+        self.over = threading.Event()
+        self.threads = [threading.Thread(target=self.send, daemon=True) for _ in range(senders)]
+        for thread in self.threads:
+            thread.start()
+
+    def send(self):
+        while not self.over.is_set():
+            with self.lock:
+                self.next += 1
+                number = self.next
+            try:
+                self.instance.send(self.user.address, subject=f"letter {number}")
+            except (OSError, smtplib.SMTPException, AssertionError):
+                # Not acknowledged, so nothing is owed; a server that is gone is asked again shortly.
+                self.over.wait(0.05)
+                continue
+            with self.lock:
+                self.acknowledged.add(number)
+
+    def finish(self):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+        return self.acknowledged
+
+    def reach(self, count):
+        wait_until(lambda: len(self.acknowledged) >= count, lambda: f"{count} acknowledged, there are "
+                   f"{len(self.acknowledged)}\n{self.instance.log_tail()}", 60)
+
+
+def arrived(user):
+    return {int(m.group(1)) for f in user.files() if (m := SUBJECT.search(f.read_bytes()))}
+
+
+def all_arrived(instance, user, acknowledged):
+    wait_until(lambda: acknowledged <= arrived(user),
+               lambda: f"missing: {sorted(acknowledged - arrived(user))[:10]}\n{instance.log_tail()}", 120)
+
+
+@pytest.mark.parametrize("name", ["smtpd", "cleanup", "qmgr", "virtual", "rewrite", "anvil", "keys", "auth"])
+def test_a_killed_process_is_replaced_and_no_letter_is_lost(make_instance, name):
+    instance = make_instance()
+    user = instance.first_user()
+    load = Load(instance, user)
+    load.reach(20)
+    for _ in range(3):
+        before = len(load.acknowledged)
+        for pid in instance.processes(name):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        load.reach(before + 10)
+    all_arrived(instance, user, load.finish())
+
+
+def test_master_killed_takes_its_children_along_and_the_next_start_recovers(make_instance):
+    instance = make_instance()
+    user = instance.first_user()
+    load = Load(instance, user)
+    load.reach(20)
+    os.kill(instance.master_pid, signal.SIGKILL)
+    wait_until(lambda: not any(instance.processes(p) for p in ("smtpd", "cleanup", "qmgr")), "the children ended")
+    instance.up()
+    load.reach(len(load.acknowledged) + 10)
+    all_arrived(instance, user, load.finish())
+
+
+def test_everything_killed_at_once_loses_nothing(make_instance):
+    instance = make_instance()
+    user = instance.first_user()
+    load = Load(instance, user)
+    chance = random.Random(1)
+    for _ in range(3):
+        load.reach(len(load.acknowledged) + chance.randrange(5, 40))
+        pids = [instance.master_pid] + [p for name in ("qmgr", "cleanup", "smtpd", "virtual", "rewrite")
+                                        for p in instance.processes(name)]
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        instance.up()
+    load.reach(len(load.acknowledged) + 10)
+    all_arrived(instance, user, load.finish())
