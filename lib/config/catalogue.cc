@@ -28,7 +28,9 @@ void Catalogue::add(std::string room, std::unique_ptr<Section> section) {
     const auto [place, is_new] = settings_.emplace(setting->name(), setting);
     if (!is_new && differ(*place->second, *setting)) list_once(conflicts_, setting->name());
   }
-  for (const auto& [suffix, setting] : section->per_service()) per_service_.emplace(suffix, setting);
+  for (const Family& family : section->families())
+    if (std::ranges::find(families_, family.suffix, &Family::suffix) == families_.end())
+      families_.push_back(family);
   members_.push_back({std::move(room), std::move(section)});
 }
 
@@ -64,6 +66,16 @@ std::vector<std::string> Catalogue::rooms() const {
 void Catalogue::declare_in(Values& values) const {
   // The first of several sections with one name is the one listed, and later declarations are asked first.
   for (auto member = members_.rbegin(); member != members_.rend(); ++member) values.declare(*member->section);
+}
+
+std::vector<std::string> Catalogue::mistakes(const Values& values, std::string_view room) {
+  std::vector<std::string> found;
+  for (const Member& member : members_) {
+    if (!room.empty() && member.room != room) continue;
+    if (const Result<> loaded = member.section->load(values); !loaded)
+      list_once(found, loaded.error().text());
+  }
+  return found;
 }
 
 }  // namespace postrider::config

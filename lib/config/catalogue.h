@@ -33,8 +33,8 @@ class Catalogue {
   const Setting* find(std::string_view name) const;
   // All, by name. Where two sections declare the same name the first is listed.
   const std::map<std::string, const Setting*, std::less<>>& settings() const { return settings_; }
-  // Suffix of <service><suffix> families with the setting they fall back on.
-  const std::map<std::string, const Setting*, std::less<>>& per_service() const { return per_service_; }
+  // The families of <service><suffix> parameters.
+  const std::vector<Family>& families() const { return families_; }
   // The rooms whose programs read a parameter, and the parameters of a room by name.
   std::vector<std::string> rooms_of(std::string_view name) const;
   std::vector<const Setting*> settings_of(std::string_view room) const;
@@ -43,6 +43,8 @@ class Catalogue {
   const std::vector<std::string>& conflicts() const { return conflicts_; }
   // Makes every default known to `values`.
   void declare_in(Values& values) const;
+  // Loads every section of a room (of all rooms when empty) and tells what is wrong with the values.
+  std::vector<std::string> mistakes(const Values& values, std::string_view room = "");
 
  private:
   struct Member {
@@ -51,7 +53,7 @@ class Catalogue {
   };
   std::vector<Member> members_;
   std::map<std::string, const Setting*, std::less<>> settings_;
-  std::map<std::string, const Setting*, std::less<>> per_service_;
+  std::vector<Family> families_;
   std::vector<std::string> conflicts_;
 };
 

@@ -49,17 +49,17 @@ std::string Identity::domain_name(const Values& values) {
   return std::string(no_domain);
 }
 
-std::string Identity::version(const Values& /*values*/) { return POSTRIDER_VERSION; }
-std::string Identity::release_date(const Values& /*values*/) { return POSTRIDER_RELEASE_DATE; }
+std::string Identity::version(const Values& /*values*/) { return release_version(); }
+std::string Identity::release_date(const Values& /*values*/) { return release_day(); }
 
 std::string Process::name(const Values& /*values*/) { return program_invocation_short_name; }
 std::string Process::id(const Values& /*values*/) { return std::to_string(::getpid()); }
 
-std::string Paths::configured(const Values& /*values*/) { return POSTRIDER_CONFIG_DIRECTORY; }
-std::string Paths::queue(const Values& /*values*/) { return POSTRIDER_QUEUE_DIRECTORY; }
-std::string Paths::data(const Values& /*values*/) { return POSTRIDER_DATA_DIRECTORY; }
-std::string Paths::daemons(const Values& /*values*/) { return POSTRIDER_DAEMON_DIRECTORY; }
-std::string Paths::commands(const Values& /*values*/) { return POSTRIDER_COMMAND_DIRECTORY; }
+std::string Paths::configured(const Values& /*values*/) { return install_paths().config_directory; }
+std::string Paths::queue(const Values& /*values*/) { return install_paths().queue_directory; }
+std::string Paths::data(const Values& /*values*/) { return install_paths().data_directory; }
+std::string Paths::daemons(const Values& /*values*/) { return install_paths().daemon_directory; }
+std::string Paths::commands(const Values& /*values*/) { return install_paths().command_directory; }
 
 std::string Network::own_networks(const Values& values) { return networks_of_this_machine(values); }
 

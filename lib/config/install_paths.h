@@ -1,24 +1,20 @@
-// Where an installation puts its files unless main.cf says otherwise; `configure` may override each with -D.
+// Where an installation puts its files unless main.cf says otherwise, and what it calls itself.
 #pragma once
 
-#ifndef POSTRIDER_CONFIG_DIRECTORY
-#define POSTRIDER_CONFIG_DIRECTORY "/etc/postrider"
-#endif
-#ifndef POSTRIDER_QUEUE_DIRECTORY
-#define POSTRIDER_QUEUE_DIRECTORY "/var/spool/postrider"
-#endif
-#ifndef POSTRIDER_DATA_DIRECTORY
-#define POSTRIDER_DATA_DIRECTORY "/var/lib/postrider"
-#endif
-#ifndef POSTRIDER_DAEMON_DIRECTORY
-#define POSTRIDER_DAEMON_DIRECTORY "/usr/libexec/postrider"
-#endif
-#ifndef POSTRIDER_COMMAND_DIRECTORY
-#define POSTRIDER_COMMAND_DIRECTORY "/usr/sbin"
-#endif
-#ifndef POSTRIDER_VERSION
-#define POSTRIDER_VERSION "0.1.0"
-#endif
-#ifndef POSTRIDER_RELEASE_DATE
-#define POSTRIDER_RELEASE_DATE "20250101"
-#endif
+namespace postrider::config {
+
+struct InstallPaths {
+  const char* config_directory;   // "/etc/postrider"
+  const char* queue_directory;    // "/var/spool/postrider"
+  const char* data_directory;     // "/var/lib/postrider"
+  const char* daemon_directory;   // "/usr/libexec/postrider"
+  const char* command_directory;  // "/usr/sbin"
+};
+
+// As the build was configured (mk/install.mk).
+const InstallPaths& install_paths();
+
+const char* release_version();  // "0.1.0"
+const char* release_day();      // "20250101"
+
+}  // namespace postrider::config

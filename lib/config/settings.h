@@ -108,6 +108,13 @@ class TypedSetting : public Setting {
   V next_{};
 };
 
+// A family of parameters named <service><suffix>; see PerService.
+struct Family {
+  std::string suffix;
+  const Setting* fallback = nullptr;  // gives type, bounds and default
+  std::vector<std::string> programs;  // services that run one of these have such a parameter
+};
+
 class Section {
  public:
   Section() = default;
@@ -119,8 +126,8 @@ class Section {
   Result<> load(const Values& values);
 
   const std::vector<Setting*>& settings() const { return settings_; }
-  // Suffixes declared by PerService, with the setting that gives type and default.
-  const std::vector<std::pair<std::string, const Setting*>>& per_service() const { return per_service_; }
+  // What PerService declared.
+  const std::vector<Family>& families() const { return families_; }
   const Setting* find(std::string_view name) const;
 
  private:
@@ -132,7 +139,7 @@ class Section {
   void adopt();
 
   std::vector<Setting*> settings_;
-  std::vector<std::pair<std::string, const Setting*>> per_service_;
+  std::vector<Family> families_;
 };
 
 // Declares all sections in `values`, then loads all or none. The sections must outlive `values`.
@@ -287,12 +294,16 @@ class Enum final : public TypedSetting<E> {
 // A family of parameters named <service><suffix>, e.g. "_destination_concurrency_limit":
 //   config::PerService<config::Integer> limit{*this, "_destination_concurrency_limit", default_limit};
 //   cfg.limit.of(values, "relay")
-// The family has the type, bounds and value of the setting it falls back on.
+// The family has the type, bounds and value of the setting it falls back on, and belongs to services that run
+// a delivery agent or one of the programs given.
 template <class S>
 class PerService {
  public:
-  PerService(Section& section, const char* suffix, const S& fallback) : suffix_(suffix), fallback_(fallback) {
-    section.per_service_.emplace_back(suffix_, &fallback);
+  PerService(Section& section, const char* suffix, const S& fallback,
+             std::vector<std::string> programs = {"local", "virtual", "pipe", "smtp", "lmtp", "error",
+                                                  "discard"})
+      : suffix_(suffix), fallback_(fallback) {
+    section.families_.push_back({suffix_, &fallback, std::move(programs)});
   }
   auto of(const Values& values, std::string_view service) const {
     return fallback_.instead(values, std::string(service) + suffix_);

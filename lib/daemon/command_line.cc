@@ -11,7 +11,7 @@ Result<CommandLine> parse_command_line(int argc, const char* const* argv, std::s
   CommandLine line;
   line.service = program;
   if (const char* directory = std::getenv("MAIL_CONFIG")) line.config_directory = directory;
-  if (line.config_directory.empty()) line.config_directory = POSTRIDER_CONFIG_DIRECTORY;
+  if (line.config_directory.empty()) line.config_directory = config::install_paths().config_directory;
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     if (argument == "--help" || argument == "-h") {
