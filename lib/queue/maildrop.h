@@ -3,6 +3,11 @@
 // A file is written under a temporary name ("t…"), completed, made durable and renamed ("m…").
 // Its owner is the submitting user, who may have tampered with it: pickup trusts nothing but the
 // kernel's word on the owner, and decodes with the same caps as everywhere. Content lines end in LF.
+// maildrop/ belongs to mail_owner and the group of prdrop, mode 1770: nobody else gets in.
+//
+//   0 "PRDROP1\n"   8 crc32c of 12-39   12 version   16 content bytes   24 envelope bytes
+//  28 crc32c of the envelope   32 crc32c of the content   36 zero
+//  40 envelope, then content
 //
 // The stream from sendmail to prdrop is the envelope's length (4 bytes, little-endian), the envelope,
 // then content until end of file.
@@ -12,6 +17,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+
+#include <sys/types.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
@@ -23,13 +30,13 @@
 namespace postrider::queue {
 
 // What a submission may state: sender, recipients with ORCPT and NOTIFY, encoding, RET, ENVID, full
-// name, VERP, orig_queue_id and the flags verify, record, smtputf8, requiretls. Anything else is cleared.
+// name, VERP and the flags verify, record, smtputf8, requiretls. Anything else is cleared.
 Envelope only_submittable(Envelope envelope);
 
 class MaildropWriter {
  public:
   // Creates the temporary file in `directory`. Fails with permanent when the envelope is over its caps.
-  static Result<MaildropWriter> create(os::Files& files, const Clock& clock, const std::string& directory,
+  static Result<MaildropWriter> create(os::Files& files, const std::string& directory,
                                        const Envelope& envelope);
   MaildropWriter(MaildropWriter&&) noexcept;
   MaildropWriter& operator=(MaildropWriter&&) = delete;
@@ -60,7 +67,8 @@ struct Submission {
 bool is_maildrop_name(std::string_view name);  // a complete submission, by its name
 
 // permanent: no valid submission (not a regular file, linked twice, damaged, over a cap); pickup
-// moves it to corrupt/. Content is read against its checksum.
-Result<Submission> read_submission(os::Files& files, const std::string& path);
+// moves it to corrupt/. Content is read against its checksum. A file that `mail_owner` made by
+// requeueing keeps its whole envelope.
+Result<Submission> read_submission(os::Files& files, const std::string& path, uid_t mail_owner);
 
 }  // namespace postrider::queue
