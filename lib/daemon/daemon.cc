@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -103,6 +104,12 @@ bool Daemon::start(std::vector<config::Section*> sections) {
   if (::chdir(paths_.queue_directory().c_str()) != 0) {
     fatal(Error::from_errno(errno, "queue_directory " + paths_.queue_directory()));
     return false;
+  }
+  // Thousands of clients need as many descriptors as the administrator allows.
+  rlimit descriptors{};
+  if (::getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
+    descriptors.rlim_cur = descriptors.rlim_max;
+    static_cast<void>(::setrlimit(RLIMIT_NOFILE, &descriptors));
   }
   ::umask(077);
   std::signal(SIGPIPE, SIG_IGN);

@@ -1,0 +1,263 @@
+// The envelope: MAIL, RCPT, and the commands that do little.
+#include <fmt/core.h>
+
+#include "lib/base/text.h"
+#include "smtpd/server.h"
+#include "smtpd/session.h"
+
+namespace postrider::smtpd {
+
+using protocol::AddressClass;
+using protocol::RecipientChecked;
+using smtp::Verb;
+
+smtp::EnvelopeRules Session::rules() const {
+  const config::Limits& limits = server_.sections().limits;
+  smtp::EnvelopeRules rules;
+  rules.strict = limits.strict_rfc821_envelopes();
+  rules.smtputf8 = limits.smtputf8_enable() && server_.offers("smtputf8");
+  rules.utf8 = rules.smtputf8;
+  rules.size = server_.offers("size");
+  rules.eight_bit = server_.offers("8bitmime");
+  rules.dsn = server_.offers("dsn");
+  rules.auth = server_.config().sasl_enable();
+  return rules;
+}
+
+Situation Session::situation() const {
+  Situation at{.client = client_, .helo = helo_, .sasl_username = sasl_username_};
+  if (transaction_) {
+    at.sender = transaction_->sender;
+    at.has_sender = true;
+  }
+  at.pipelined = stream_.has_buffered_input();
+  return at;
+}
+
+event::Task<> Session::mail(smtp::CommandLine line) {
+  const SmtpdConfig& config = server_.config();
+  if (config.helo_required() && helo_.empty()) {
+    reply(503, "5.5.1 Error: send HELO/EHLO first");
+    co_return;
+  }
+  if (transaction_) {
+    reply(503, "5.5.1 Error: nested MAIL command");
+    co_return;
+  }
+  smtp::Parsed<smtp::MailArguments> mail = smtp::parse_mail(line.arguments, rules());
+  if (!mail) {
+    reply(mail.error());
+    co_return;
+  }
+  const std::int64_t most = server_.sections().limits.message_size_limit();
+  if (most > 0 && mail->size && *mail->size > static_cast<std::uint64_t>(most)) {
+    refuse("MAIL", {552, "5.3.4 Message size exceeds fixed limit"});
+    co_return;
+  }
+  if (!client_.unlimited && config.message_rate_limit() > 0) {
+    const protocol::Counts counts =
+        co_await server_.count_event(protocol::CountEvent::Event::message, client_);
+    if (counts.rate > config.message_rate_limit()) {
+      server_.log().warning("Message delivery request rate limit exceeded: {} from {} for service {}",
+                            counts.rate, client_.logged, server_.daemon().service_name());
+      reply(450, fmt::format("4.7.1 Error: too much mail from {}", client_.address));
+      co_return;
+    }
+  }
+  transaction_ = std::make_unique<Transaction>();
+  transaction_->sender = mail->sender.text();
+  transaction_->mail = std::move(*mail);
+  if (!config.delay_reject() && !server_.sender_list().empty()) {
+    Verdict verdict = co_await server_.sender_list().evaluate(
+        server_, situation(), fmt::format("<{}>: Sender address rejected", transaction_->sender));
+    if (verdict.kind == Verdict::Kind::refuse) {
+      refuse("MAIL", verdict.reply);
+      end_transaction();
+      co_return;
+    }
+  }
+  reply(250, "2.1.0 Ok");
+}
+
+event::Task<> Session::rcpt(smtp::CommandLine line) {
+  if (!transaction_) {
+    reply(503, "5.5.1 Error: need MAIL command");
+    co_return;
+  }
+  smtp::Parsed<smtp::RcptArguments> arguments = smtp::parse_rcpt(line.arguments, rules());
+  if (!arguments) {
+    reply(arguments.error());
+    co_return;
+  }
+  const SmtpdConfig& config = server_.config();
+  if (transaction_->recipients.size() >= static_cast<std::size_t>(config.recipient_limit())) {
+    reply(452, "4.5.3 Error: too many recipients");
+    // RFC 5321 4.5.3.1.10: an honest client may run into the limit and send the rest later.
+    if (++transaction_->refused_over_limit <= static_cast<std::size_t>(config.recipient_overshoot()))
+      --errors_;
+    co_return;
+  }
+  if (!client_.unlimited && config.recipient_rate_limit() > 0) {
+    const protocol::Counts counts =
+        co_await server_.count_event(protocol::CountEvent::Event::recipient, client_);
+    if (counts.rate > config.recipient_rate_limit()) {
+      server_.log().warning("Recipient address rate limit exceeded: {} from {} for service {}", counts.rate,
+                            client_.logged, server_.daemon().service_name());
+      reply(450, fmt::format("4.7.1 Error: too many recipients from {}", client_.address));
+      co_return;
+    }
+  }
+  protocol::CheckRecipient question;
+  question.sender = transaction_->mail.sender.internal();
+  question.address = arguments->recipient.internal();
+  Result<RecipientChecked> checked =
+      co_await server_.rewrite().ask<RecipientChecked>(question, server_.loop().after(Seconds{30}));
+  if (!checked) {
+    server_.log().warning("recipient <{}>: {}", arguments->recipient.text(), checked.error().text());
+    refuse("RCPT", {451, fmt::format("4.3.0 <{}>: Temporary lookup failure", arguments->recipient.text())},
+           arguments->recipient.text());
+    co_return;
+  }
+  co_await check_recipient(std::move(*arguments), std::move(*checked));
+}
+
+// In Postfix's order: what was delayed (client, HELO, sender), then relaying, then the recipient.
+event::Task<Verdict> Session::check_restrictions(const protocol::Route& route, std::string_view recipient) {
+  Verdict total;
+  const auto add = [&](Verdict& verdict) {
+    total.hold |= verdict.hold;
+    total.discard |= verdict.discard;
+    if (!verdict.redirect.empty()) total.redirect = verdict.redirect;
+    if (!verdict.filter.empty()) total.filter = verdict.filter;
+    for (std::string& header : verdict.prepend) total.prepend.push_back(std::move(header));
+    total.reply = std::move(verdict.reply);
+    return verdict.kind == Verdict::Kind::refuse;
+  };
+  struct Check {
+    const RestrictionList& list;
+    std::string what;
+    bool delayed;
+  };
+  const bool delayed = server_.config().delay_reject();
+  const Check checks[] = {
+      {server_.client_list(), fmt::format("<{}>: Client host rejected", client_.logged), true},
+      {server_.helo_list(), fmt::format("<{}>: Helo command rejected", helo_), true},
+      {server_.sender_list(), fmt::format("<{}>: Sender address rejected", transaction_->sender), true},
+      {server_.relay_list(), fmt::format("<{}>: Recipient address rejected", recipient), false},
+      {server_.recipient_list(), fmt::format("<{}>: Recipient address rejected", recipient), false},
+  };
+  for (const Check& check : checks) {
+    if (check.list.empty() || (check.delayed && !delayed)) continue;
+    Situation at = situation();
+    at.recipient = recipient;
+    at.route = &route;
+    Verdict verdict = co_await check.list.evaluate(server_, at, check.what);
+    if (add(verdict)) {
+      total.kind = Verdict::Kind::refuse;
+      co_return total;
+    }
+  }
+  co_return total;
+}
+
+event::Task<> Session::check_recipient(smtp::RcptArguments arguments, RecipientChecked checked) {
+  const SmtpdConfig& config = server_.config();
+  const std::string recipient = arguments.recipient.text();
+  if (checked.route.trouble == protocol::Route::Trouble::bad_syntax) {
+    refuse("RCPT",
+           {501, fmt::format("5.1.3 <{}>: Recipient address rejected: bad address syntax", recipient)},
+           recipient);
+    co_return;
+  }
+  if (checked.route.trouble == protocol::Route::Trouble::table) {
+    refuse("RCPT", {451, fmt::format("4.3.0 <{}>: Temporary lookup failure", recipient)}, recipient);
+    co_return;
+  }
+  Verdict verdict = co_await check_restrictions(checked.route, recipient);
+  if (verdict.kind == Verdict::Kind::refuse) {
+    refuse("RCPT", verdict.reply, recipient);
+    co_return;
+  }
+  const bool checks_users =
+      config.reject_unlisted_recipient() && !server_.overrides("no_unknown_recipient_checks");
+  if (checks_users && checked.existence == RecipientChecked::Existence::trouble) {
+    refuse("RCPT", {451, fmt::format("4.3.0 <{}>: Temporary lookup failure", recipient)}, recipient);
+    co_return;
+  }
+  if (checks_users && checked.existence == RecipientChecked::Existence::unlisted) {
+    const AddressClass kind = checked.route.address_class;
+    const std::int64_t code = kind == AddressClass::virtual_mailbox ? config.unknown_virtual_code()
+                              : kind == AddressClass::virtual_alias ? config.unknown_alias_code()
+                              : kind == AddressClass::relay         ? config.unknown_relay_code()
+                                                                    : config.unknown_local_code();
+    refuse("RCPT",
+           {static_cast<int>(code), fmt::format("{}.1.1 <{}>: Recipient address rejected: User unknown in {}",
+                                                code / 100, recipient, checked.table_kind)},
+           recipient);
+    co_return;
+  }
+  Transaction& transaction = *transaction_;
+  if (transaction.queue_id.empty()) {
+    std::string id = co_await server_.queue_id();
+    if (id.empty()) {
+      refuse("RCPT", {451, "4.3.0 Error: queue file write error"}, recipient);
+      co_return;
+    }
+    transaction.queue_id = std::move(id);
+    std::string client = fmt::format("{}: client={}", transaction.queue_id, client_.logged);
+    if (!sasl_username_.empty())
+      client += fmt::format(", sasl_method={}, sasl_username={}", sasl_method_, sasl_username_);
+    server_.log().info("{}", client);
+  }
+  queue::Recipient accepted;
+  accepted.address = arguments.recipient.internal();
+  accepted.original = accepted.address;
+  accepted.orcpt = std::move(arguments.orcpt);
+  accepted.notify = arguments.notify.bits;
+  transaction.recipients.push_back(std::move(accepted));
+  transaction.hold |= verdict.hold;
+  transaction.discard |= verdict.discard;
+  if (!verdict.redirect.empty()) transaction.redirect = std::move(verdict.redirect);
+  if (!verdict.filter.empty()) transaction.filter = std::move(verdict.filter);
+  for (std::string& header : verdict.prepend) transaction.prepend.push_back(std::move(header));
+  reply(250, "2.1.5 Ok");
+}
+
+void Session::small_command(smtp::CommandLine line) {
+  switch (line.verb) {
+    case Verb::rset:
+      if (const smtp::Parsed<void> bare = smtp::parse_bare(line.verb, line.arguments); !bare)
+        return reply(bare.error());
+      ++junk_;
+      end_transaction();
+      return reply(250, "2.0.0 Ok");
+    case Verb::noop: ++junk_; return reply(250, "2.0.0 Ok");
+    case Verb::help:
+      ++junk_;
+      return reply(214, "2.0.0 See RFC 5321 for the commands, and smtpd(8) for this server");
+    case Verb::vrfy:
+    case Verb::expn:
+    case Verb::etrn: ++junk_; return vrfy_etrn_expn(line);
+    case Verb::lhlo: return reply(502, "5.5.1 Error: this is not an LMTP server");
+    default: break;
+  }
+  for (const std::string& name : server_.config().noop_commands())
+    if (iequals(name, line.name)) return reply(250, "2.0.0 Ok");
+  reply(502, "5.5.2 Error: command not recognized");
+}
+
+// Addresses are not disclosed: VRFY neither confirms nor denies (RFC 5321 7.3), EXPN is not there.
+void Session::vrfy_etrn_expn(smtp::CommandLine line) {
+  if (line.verb == Verb::expn) return reply(502, "5.5.1 EXPN command is disabled");
+  if (line.verb == Verb::vrfy) {
+    if (server_.config().disable_vrfy()) return reply(502, "5.5.1 VRFY command is disabled");
+    const smtp::Parsed<smtp::VerifyArguments> who = smtp::parse_vrfy(line.verb, line.arguments, rules());
+    if (!who) return reply(who.error());
+    return reply(252, fmt::format("2.0.0 {}", who->who.text()));
+  }
+  const smtp::Parsed<std::string> domain = smtp::parse_etrn(line.arguments);
+  if (!domain) return reply(domain.error());
+  reply(459, fmt::format("4.7.0 <{}>: service unavailable", *domain));
+}
+
+}  // namespace postrider::smtpd
