@@ -1,0 +1,35 @@
+#include "lib/daemon/delivery_agent.h"
+
+namespace postrider::daemon {
+
+int serve_deliveries(Daemon& daemon, std::function<event::Task<protocol::DeliveryReport>(Job&)> deliver) {
+  const auto handle = [&](ipc::Channel& channel, ipc::Frame frame) -> event::Task<> {
+    std::optional<protocol::DeliveryRequest> request = frame.as<protocol::DeliveryRequest>();
+    if (!request) throw io::Ended{io::Ended::Why::lost, "no delivery request"};
+    Job job;
+    Result<queue::Envelope> envelope = queue::decode_envelope(request->envelope);
+    if (!envelope) {
+      daemon.log().warning("malformed delivery request: {}", envelope.error().text());
+      throw io::Ended{io::Ended::Why::lost, "no delivery request"};
+    }
+    job.request = std::move(*request);
+    job.request.envelope.clear();
+    job.envelope = std::move(*envelope);
+    job.started = job.connected = daemon.clock().wall();
+    const protocol::DeliveryReport report = co_await deliver(job);
+    channel.put(report);
+  };
+  return daemon.serve_requests(handle);
+}
+
+void log_outcome(Daemon& daemon, const Job& job, const protocol::RecipientOutcome& outcome,
+                 std::string_view relay, unsigned connection_use) {
+  if (outcome.index >= job.envelope.recipients.size()) return;
+  const protocol::DeliveryTimes times{job.envelope.arrival, job.request.activated, job.started, job.connected,
+                                      daemon.clock().wall()};
+  daemon.log().info(
+      "{}: {}", job.envelope.id,
+      protocol::delivery_line(job.envelope.recipients[outcome.index], relay, connection_use, times, outcome));
+}
+
+}  // namespace postrider::daemon
