@@ -1,0 +1,61 @@
+// showq: lists the queue to whoever connects to public/showq, and passes flush requests on to qmgr.
+//
+// What qmgr holds in memory it is asked for; what sleeps is read from deferred/, hold/ and maildrop/.
+// Everybody may read the listing who may connect; flushing is for authorized_flush_users.
+#pragma once
+
+#include <string>
+#include <unordered_set>
+
+#include "lib/config/common.h"
+#include "lib/config/settings.h"
+#include "lib/daemon/daemon.h"
+#include "lib/io/stream.h"
+#include "lib/queue/spill.h"
+#include "showq/listing.h"
+
+namespace postrider::config {
+class Catalogue;
+}
+
+namespace postrider::showq {
+
+class Showq {
+ public:
+  explicit Showq(daemon::Daemon& daemon);
+  // Sends the whole listing and closes.
+  event::Task<> serve(os::Fd client);
+
+ private:
+  event::Task<> list_active(io::Stream& out, std::unordered_set<std::string>& seen);
+  event::Task<> list_shelf(io::Stream& out, queue::Shelf shelf, std::unordered_set<std::string>& seen);
+  event::Task<> list_maildrop(io::Stream& out);
+  event::Task<> send(io::Stream& out, const ListedMessage& message);
+
+  daemon::Daemon& daemon_;
+  queue::SpillStore store_;
+};
+
+struct FlushConfig : config::Section {
+  config::List authorized{*this,
+                          "authorized_flush_users",
+                          "static:anyone",
+                          {},
+                          "Who may flush the queue: user names, or static:anyone."};
+};
+
+// flush: the requests of prqueue -f, -i and -s, as typed messages on public/flush.
+class Flush {
+ public:
+  Flush(daemon::Daemon& daemon, const FlushConfig& config) : daemon_(daemon), config_(config) {}
+  event::Task<> answer(ipc::Channel& channel, ipc::Frame frame);
+
+ private:
+  bool authorised(const ipc::Channel& channel) const;
+  daemon::Daemon& daemon_;
+  const FlushConfig& config_;
+};
+
+void declare_showq(config::Catalogue& catalogue);
+
+}  // namespace postrider::showq
