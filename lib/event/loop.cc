@@ -92,16 +92,18 @@ bool Loop::expire_timers() {
 
 bool Loop::step() {
   // Only what was ready at the start of this turn, so that yielding tasks cannot starve descriptors.
+  bool progress = !ready_.empty();
   for (std::size_t n = ready_.size(); n > 0; --n) {
     const std::coroutine_handle<> handle = ready_.front();
     ready_.pop_front();
     handle.resume();
   }
   if (stopping_) return true;
-  expire_timers();
+  if (expire_timers()) progress = true;
   if (stopping_) return true;
 
-  if (!ready_.empty()) {
+  // After progress the caller may have what it wanted, so this turn must not block.
+  if (progress || !ready_.empty()) {
     event_base_loop(base_, EVLOOP_NONBLOCK);
     return true;
   }
