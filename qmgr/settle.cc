@@ -51,7 +51,12 @@ event::Task<bool> QueueManager::notify(Message& message, Notify::Kind kind,
   std::vector<queue::Recipient> all = std::exchange(message.envelope.recipients, {});
   part = message.envelope;
   message.envelope.recipients = std::move(all);
-  for (const std::uint32_t index : indices) part.recipients.push_back(message.envelope.recipients[index]);
+  Notify request;
+  for (const std::uint32_t index : indices) {
+    part.recipients.push_back(message.envelope.recipients[index]);
+    if (kind != Notify::Kind::failed && kind != Notify::Kind::delayed)
+      request.ways += message.expanded[index] ? 'e' : message.relayed[index] ? 'r' : 'd';
+  }
   Result<std::string> encoded = queue::encode(part);
   if (!encoded) {
     log_.warning("{}: {}", message.envelope.id, encoded.error().text());
@@ -62,7 +67,6 @@ event::Task<bool> QueueManager::notify(Message& message, Notify::Kind kind,
     log_.warning("{}: {}", message.envelope.id, opened.error().text());
     co_return false;
   }
-  Notify request;
   request.kind = kind;
   request.envelope = std::move(*encoded);
   request.content = message.content.fd.duplicate();

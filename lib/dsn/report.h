@@ -29,7 +29,16 @@ enum class Kind : std::uint8_t {
   verified,   // "Mail Delivery Status Report"
 };
 
-enum class Action : std::uint8_t { failed, delayed, delivered, relayed, expanded };  // RFC 3464 2.3.3
+// RFC 3464 2.3.3; the last two tell what a trial would have come to, in Postfix's words.
+enum class Action : std::uint8_t {
+  failed,
+  delayed,
+  delivered,
+  relayed,
+  expanded,
+  deliverable,
+  undeliverable
+};
 std::string_view action_name(Action action);
 
 struct RecipientStatus {

@@ -42,7 +42,7 @@ void append(std::string& out, std::string_view name, std::string_view value) {
 
 Status status_of(const RecipientStatus& r) {
   if (r.status.present()) return r.status;
-  if (r.action == Action::failed) return {5, 0, 0};
+  if (r.action == Action::failed || r.action == Action::undeliverable) return {5, 0, 0};
   if (r.action == Action::delayed) return {4, 0, 0};
   return {2, 0, 0};
 }
@@ -74,6 +74,8 @@ std::string_view action_name(Action action) {
     case Action::delivered: return "delivered";
     case Action::relayed: return "relayed";
     case Action::expanded: return "expanded";
+    case Action::deliverable: return "deliverable";
+    case Action::undeliverable: return "undeliverable";
   }
   return "failed";
 }

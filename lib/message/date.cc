@@ -1,6 +1,7 @@
 #include "lib/message/date.h"
 
 #include <array>
+#include <ctime>
 
 #include <fmt/core.h>
 
@@ -43,6 +44,13 @@ bool safe_zone_name(std::string_view name) {
 }
 
 }  // namespace
+
+Zone local_zone(WallTime time) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+  std::tm parts{};
+  if (::localtime_r(&seconds, &parts) == nullptr) return {};
+  return {Seconds{parts.tm_gmtoff}, parts.tm_zone != nullptr ? parts.tm_zone : ""};
+}
 
 std::string format_date(WallTime time, const Zone& zone) {
   const Parts p = parts_of(time, zone.offset);

@@ -15,6 +15,10 @@ struct Zone {
   std::string_view name = "UTC";  // for the comment; letters, digits, '+' and '-' only, else left out
 };
 
+// The machine's zone at `time`. Asks the C library, which reads the zone file once at tzset(): the skeleton
+// does that before a sandbox closes. The name stays valid.
+Zone local_zone(WallTime time);
+
 // RFC 5322 3.3, the day padded with a blank as Postfix pads it: "Mon,  1 Jan 2024 00:00:00 +0000 (UTC)".
 std::string format_date(WallTime time, const Zone& zone = {});
 // asctime's form, for mbox separators: "Mon Jan  1 00:00:00 2024".

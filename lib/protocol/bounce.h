@@ -20,13 +20,17 @@ struct Notify {
   };
   Kind kind = Kind::failed;
   std::string envelope;  // queue::encode()
-  os::Fd content;        // read with pread from `offset`
+  // succeeded: how, a letter for each recipient: 'd' delivered, 'e' expanded, 'r' relayed. What is
+  // missing counts as delivered.
+  std::string ways;
+  os::Fd content;  // read with pread from `offset`
   std::uint64_t offset = 0;
   std::uint64_t length = 0;
   template <class Self, class V>
   static void fields(Self& self, V& v) {
     v.word(self.kind, Kind::verified);
     v.text(self.envelope, 12U << 20);
+    v.text(self.ways, queue::max_recipients);
     v.fd(self.content);
     v.number(self.offset, UINT64_MAX);
     v.number(self.length, UINT64_MAX);
