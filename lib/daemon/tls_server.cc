@@ -119,7 +119,12 @@ event::Task<> TlsServer::keep_current() {
 
 event::Task<Result<tls::Info>> TlsServer::accept(io::Stream& stream, MonoTime deadline) {
   if (!context_) co_return fail(Trouble::temporary, trouble_);
-  stream.discard_input();
+  // What the buffer holds was sent in clear. What the kernel holds may be the ClientHello already; if it
+  // is not, the handshake fails.
+  if (stream.has_buffered_input()) {
+    const std::string_view in_clear = co_await stream.peek(deadline);
+    stream.consume(in_clear.size());
+  }
   Result<tls::Engine> engine = context_->accept();
   if (!engine) co_return fail(engine.error());
   const Result<> done = co_await stream.start_tls(std::move(*engine), this, deadline);
