@@ -1,5 +1,6 @@
 #include "lib/table/address_lookup.h"
 
+#include "lib/address/address.h"
 #include "lib/base/text.h"
 
 namespace postrider::table {
@@ -30,13 +31,13 @@ class Search {
                    std::string_view extension = {}) {
     if (ended_) return;
     const std::string at_domain = "@" + std::string(domain);
-    const std::string quoted = quote_local_part(local_part);
+    const std::string quoted = address::quote_local_part(local_part);
     try_key(quoted + at_domain, keys, extension);
     if (quoted != local_part) try_key(std::string(local_part) + at_domain, keys, extension);
   }
 
   void try_local(std::string_view local_part, Maps::Keys keys, std::string_view extension = {}) {
-    const std::string quoted = quote_local_part(local_part);
+    const std::string quoted = address::quote_local_part(local_part);
     try_key(quoted, keys, extension);
     if (quoted != local_part) try_key(std::string(local_part), keys, extension);
   }
@@ -61,26 +62,18 @@ class Search {
   bool ended_ = false;
 };
 
-bool is_atom_character(char c) {
-  constexpr std::string_view specials = "()<>[]:;@\\,\"";
-  const auto byte = static_cast<unsigned char>(c);
-  return byte > 0x20 && byte != 0x7f && specials.find(c) == std::string_view::npos;
+// A local part without its extension, and the extension with its delimiter; empty: none.
+struct User {
+  std::string_view user;
+  std::string_view extension;
+};
+
+User split_user(std::string_view local_part, const AddressRules& rules) {
+  const std::string_view user = address::split_extension(local_part, rules.delimiters).user;
+  return {user, local_part.substr(user.size())};
 }
 
 }  // namespace
-
-SplitUser split_extension(std::string_view local_part, std::string_view delimiters) {
-  if (delimiters.empty()) return {local_part, {}};
-  for (const std::string_view whole : {"postmaster", "mailer-daemon", "double-bounce"})
-    if (iequals(local_part, whole)) return {local_part, {}};
-  if (delimiters.find('-') != std::string_view::npos &&
-      (istarts_with(local_part, "owner-") ||
-       (local_part.size() > 8 && iequals(local_part.substr(local_part.size() - 8), "-request"))))
-    return {local_part, {}};
-  const std::size_t at = local_part.find_first_of(delimiters);
-  if (at == std::string_view::npos || at == 0) return {local_part, {}};
-  return {local_part.substr(0, at), local_part.substr(at)};
-}
 
 SplitAddress split_address(std::string_view address) {
   const std::size_t at = address.rfind('@');
@@ -88,25 +81,11 @@ SplitAddress split_address(std::string_view address) {
   return {address.substr(0, at), address.substr(at + 1)};
 }
 
-std::string quote_local_part(std::string_view local_part) {
-  // Dot-atom: atoms with single dots between.
-  bool plain = !local_part.empty() && local_part.front() != '.' && local_part.back() != '.' &&
-               local_part.find("..") == std::string_view::npos;
-  for (const char c : local_part) plain = plain && is_atom_character(c);
-  if (plain) return std::string(local_part);
-  std::string quoted = "\"";
-  for (const char c : local_part) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    quoted += c;
-  }
-  return quoted + '"';
-}
-
 Found find_address(const Maps& maps, std::string_view address, const AddressRules& rules,
                    bool only_whole_addresses) {
   if (maps.empty()) return std::nullopt;
   const SplitAddress parts = split_address(address);
-  const SplitUser user = split_extension(parts.local_part, rules.delimiters);
+  const User user = split_user(parts.local_part, rules);
   Search search(maps);
   if (!parts.domain) {
     search.try_local(parts.local_part, Maps::Keys::whole);
@@ -116,9 +95,13 @@ Found find_address(const Maps& maps, std::string_view address, const AddressRule
   search.try_address(parts.local_part, *parts.domain, Maps::Keys::whole);
   if (!user.extension.empty())
     search.try_address(user.user, *parts.domain, Maps::Keys::partial, user.extension);
-  if (!only_whole_addresses && !search.ended() && rules.is_local && rules.is_local(*parts.domain)) {
-    search.try_local(parts.local_part, Maps::Keys::partial);
-    if (!user.extension.empty()) search.try_local(user.user, Maps::Keys::partial, user.extension);
+  if (!only_whole_addresses && !search.ended() && rules.is_local) {
+    const Result<bool> local = rules.is_local(*parts.domain);
+    if (!local) return fail(local.error());
+    if (*local) {
+      search.try_local(parts.local_part, Maps::Keys::partial);
+      if (!user.extension.empty()) search.try_local(user.user, Maps::Keys::partial, user.extension);
+    }
   }
   search.try_key("@" + std::string(*parts.domain), Maps::Keys::partial);
   return search.take();
@@ -126,7 +109,7 @@ Found find_address(const Maps& maps, std::string_view address, const AddressRule
 
 Found find_alias(const Maps& maps, std::string_view local_part, const AddressRules& rules) {
   if (maps.empty()) return std::nullopt;
-  const SplitUser user = split_extension(local_part, rules.delimiters);
+  const User user = split_user(local_part, rules);
   Search search(maps);
   search.try_key(std::string(local_part), Maps::Keys::whole);
   if (!user.extension.empty()) search.try_key(std::string(user.user), Maps::Keys::whole, user.extension);
@@ -136,7 +119,7 @@ Found find_alias(const Maps& maps, std::string_view local_part, const AddressRul
 Found find_transport(const Maps& maps, std::string_view address, const AddressRules& rules, Parents parents) {
   if (maps.empty()) return std::nullopt;
   const SplitAddress parts = split_address(address);
-  const SplitUser user = split_extension(parts.local_part, rules.delimiters);
+  const User user = split_user(parts.local_part, rules);
   Search search(maps);
   const std::string_view domain = parts.domain.value_or("");
   if (parts.domain) {
@@ -163,7 +146,7 @@ Found find_access_address(const Maps& maps, std::string_view address, const Addr
                           Parents parents) {
   if (maps.empty()) return std::nullopt;
   const SplitAddress parts = split_address(address);
-  const SplitUser user = split_extension(parts.local_part, rules.delimiters);
+  const User user = split_user(parts.local_part, rules);
   Search search(maps);
   const std::string_view domain = parts.domain.value_or("");
   if (parts.domain)

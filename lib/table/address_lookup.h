@@ -22,26 +22,14 @@ struct AddressRules {
   std::string delimiters;  // recipient_delimiter: any of these begins the extension
   // Whether mail for the domain is this host's own: $myorigin, $mydestination, or a local network
   // address in brackets. Unset: none is.
-  std::function<bool(std::string_view domain)> is_local;
+  std::function<Result<bool>(std::string_view domain)> is_local;
 };
-
-// A local part cut at its first delimiter.
-struct SplitUser {
-  std::string_view user;       // all of it where there is no extension
-  std::string_view extension;  // with the delimiter in front; empty: none
-};
-// "postmaster", "mailer-daemon" and "double-bounce" are never cut, nor is one that would leave
-// nothing in front; with '-' as delimiter neither are "owner-x" and "x-request".
-SplitUser split_extension(std::string_view local_part, std::string_view delimiters);
 
 struct SplitAddress {
   std::string_view local_part;
   std::optional<std::string_view> domain;  // after the last '@'; nullopt without one
 };
 SplitAddress split_address(std::string_view address);
-
-// A local part as it stands in text, quoted where RFC 5321 4.1.2 asks for it.
-std::string quote_local_part(std::string_view local_part);
 
 struct Hit {
   std::string value;

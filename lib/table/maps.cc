@@ -1,5 +1,7 @@
 #include "lib/table/maps.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "lib/base/log.h"
@@ -75,6 +77,12 @@ Result<std::optional<std::string>> Maps::lookup(std::string_view key, Keys keys)
     return found;
   }
   return std::nullopt;
+}
+
+bool Maps::blocks() const {
+  // A table that is not open yet is of a kind nobody knows.
+  return std::ranges::any_of(tables_,
+                             [](const auto& entry) { return !entry->table || entry->table->blocks(); });
 }
 
 std::optional<std::string> Maps::trouble() const {

@@ -32,6 +32,8 @@ class Maps {
   Result<std::optional<std::string>> lookup(std::string_view key, Keys keys = Keys::whole) const;
 
   bool empty() const { return tables_.empty(); }
+  // Some table waits for other processes or hosts: look up where waiting is allowed.
+  bool blocks() const;
   const std::string& title() const { return title_; }
   // The first table that is in trouble now, as a sentence for the operator.
   std::optional<std::string> trouble() const;

@@ -17,6 +17,12 @@ using Tables = std::vector<std::unique_ptr<Table>>;
 Result<std::vector<std::string>> elements_of(std::string_view type, const std::string& name,
                                              std::string_view kind);
 
+inline bool any_blocks(const Tables& tables) {
+  for (const auto& table : tables)
+    if (table->blocks()) return true;
+  return false;
+}
+
 // The tables that are named there, one nesting deeper than `context`.
 Result<Tables> open_parts(std::string_view type, const std::string& name, const Context& context);
 

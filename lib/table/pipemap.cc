@@ -9,7 +9,8 @@ namespace {
 class Pipe final : public Table {
  public:
   Pipe(const std::string& name, Tables tables, const Context& context)
-      : Table("pipemap:" + name, {.pattern = tables.front()->pattern()}, context),
+      : Table("pipemap:" + name, {.pattern = tables.front()->pattern(), .blocks = any_blocks(tables)},
+              context),
         tables_(std::move(tables)) {}
 
  private:

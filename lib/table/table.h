@@ -53,6 +53,7 @@ class Table {
   struct Traits {
     bool pattern = false;  // keys are matched, not found: ask with whole keys only
     bool fold = false;     // keys are folded to lower case before they are looked up
+    bool blocks = false;   // waits for other processes or hosts, not only for a local file
   };
 
   virtual ~Table() = default;
@@ -68,6 +69,7 @@ class Table {
 
   const std::string& name() const { return name_; }  // "type:name"
   bool pattern() const { return traits_.pattern; }
+  bool blocks() const { return traits_.blocks; }
 
  protected:
   Table(std::string name, Traits traits, const Context& context)

@@ -17,7 +17,8 @@ bool only_patterns(const Tables& tables) {
 class Union final : public Table {
  public:
   Union(const std::string& name, Tables tables, const Context& context)
-      : Table("unionmap:" + name, {.pattern = only_patterns(tables)}, context), tables_(std::move(tables)) {}
+      : Table("unionmap:" + name, {.pattern = only_patterns(tables), .blocks = any_blocks(tables)}, context),
+        tables_(std::move(tables)) {}
 
  private:
   Result<std::optional<std::string>> find(std::string_view key) override {

@@ -10,7 +10,8 @@ namespace {
 
 class Passwd final : public Table {
  public:
-  Passwd(const std::string& name, const Context& context) : Table("unix:" + name, {}, context) {}
+  Passwd(const std::string& name, const Context& context)
+      : Table("unix:" + name, {.blocks = true}, context) {}
 
  private:
   Result<std::optional<std::string>> find(std::string_view key) override {
@@ -24,7 +25,7 @@ class Passwd final : public Table {
 
 class Group final : public Table {
  public:
-  Group(const std::string& name, const Context& context) : Table("unix:" + name, {}, context) {}
+  Group(const std::string& name, const Context& context) : Table("unix:" + name, {.blocks = true}, context) {}
 
  private:
   Result<std::optional<std::string>> find(std::string_view key) override {
