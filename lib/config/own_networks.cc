@@ -38,23 +38,6 @@ std::vector<std::uint8_t> bytes_of(const sockaddr* socket_address) {
   return bytes;
 }
 
-std::vector<InterfaceAddress> interface_addresses() {
-  ifaddrs* first = nullptr;
-  if (::getifaddrs(&first) != 0) return {};
-  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> keeper(first, &::freeifaddrs);
-  std::vector<InterfaceAddress> found;
-  for (const ifaddrs* one = first; one != nullptr; one = one->ifa_next) {
-    if (one->ifa_addr == nullptr || one->ifa_netmask == nullptr || (one->ifa_flags & IFF_UP) == 0) continue;
-    const std::optional<IpAddress> address = IpAddress::from_bytes(bytes_of(one->ifa_addr));
-    if (!address) continue;
-    unsigned prefix = 0;
-    for (const std::uint8_t byte : bytes_of(one->ifa_netmask))
-      prefix += static_cast<unsigned>(std::popcount(byte));
-    found.push_back({*address, prefix});
-  }
-  return found;
-}
-
 std::vector<std::string> words(const Values& values, std::string_view name) {
   const Result<std::string> text = values.text(name);
   if (!text) return {};
@@ -74,6 +57,23 @@ unsigned prefix_for(const InterfaceAddress& one, const std::string& style) {
 }
 
 }  // namespace
+
+std::vector<InterfaceAddress> interface_addresses() {
+  ifaddrs* first = nullptr;
+  if (::getifaddrs(&first) != 0) return {};
+  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> keeper(first, &::freeifaddrs);
+  std::vector<InterfaceAddress> found;
+  for (const ifaddrs* one = first; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr || one->ifa_netmask == nullptr || (one->ifa_flags & IFF_UP) == 0) continue;
+    const std::optional<IpAddress> address = IpAddress::from_bytes(bytes_of(one->ifa_addr));
+    if (!address) continue;
+    unsigned prefix = 0;
+    for (const std::uint8_t byte : bytes_of(one->ifa_netmask))
+      prefix += static_cast<unsigned>(std::popcount(byte));
+    found.push_back({*address, prefix});
+  }
+  return found;
+}
 
 std::string networks_text(std::span<const InterfaceAddress> addresses, const std::string& style) {
   std::vector<std::string> networks;

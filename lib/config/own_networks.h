@@ -3,6 +3,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "lib/address/ip.h"
 
@@ -14,6 +15,9 @@ struct InterfaceAddress {
   address::IpAddress address;
   unsigned prefix = 0;  // of its network, in bits
 };
+
+// Of the interfaces that are up; empty where they cannot be read.
+std::vector<InterfaceAddress> interface_addresses();
 
 // As mynetworks_style, inet_interfaces and inet_protocols say: "127.0.0.0/8 10.1.2.0/24 [::1]/128". Host
 // names in inet_interfaces are passed over.
