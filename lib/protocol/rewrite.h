@@ -52,6 +52,9 @@ struct Route {
   std::string recipient;  // as the agent will see it
   AddressClass address_class = AddressClass::other;
   Trouble trouble = Trouble::none;
+  // The local part holds @, % or ! for another system to act on: user%example.org@relay.example. Not
+  // to be relayed for strangers (allow_untrusted_routing).
+  bool routed = false;
   template <class Self, class V>
   static void fields(Self& self, V& v) {
     v.text(self.transport, 128);
@@ -59,6 +62,7 @@ struct Route {
     v.text(self.recipient, queue::max_address_bytes);
     v.word(self.address_class, AddressClass::other);
     v.word(self.trouble, Trouble::table);
+    v.flag(self.routed);
   }
 };
 
@@ -120,7 +124,9 @@ struct Lookup {
   static constexpr std::string_view name = "rewrite.lookup/1";
   std::string parameter;  // the parameter or restriction that names the tables, for the log
   std::string maps;
-  std::vector<std::string> keys;  // tried in this order until one is found, when `first_only`
+  // Tried in this order until one is found, when `first_only`; then the first of them and complete network
+  // addresses are whole keys, the others parts, which pattern tables are not asked for.
+  std::vector<std::string> keys;
   bool first_only = true;
   template <class Self, class V>
   static void fields(Self& self, V& v) {
