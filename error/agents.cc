@@ -40,17 +40,23 @@ protocol::DeliveryReport discard_all(const daemon::Job& job) {
   return same_for_all(job, RecipientOutcome::Kind::delivered, {2, 0, 0});
 }
 
+namespace {
+
+event::Task<protocol::DeliveryReport> answer(daemon::Daemon& daemon, Report report, const daemon::Job& job) {
+  protocol::DeliveryReport made = report(job);
+  for (const RecipientOutcome& outcome : made.outcomes) daemon::log_outcome(daemon, job, outcome, "none");
+  co_return made;
+}
+
+}  // namespace
+
 int run(int argc, char** argv, std::string_view name, std::string_view help, Report report) {
   daemon::Daemon daemon(
       argc, argv,
       {.name = name, .run_as = daemon::RunAs::mail_owner, .allowed = {os::Allow::accept}, .help = help});
   if (!daemon.start({})) return daemon.exit_status();
   if (!daemon.enter_sandbox()) return daemon.exit_status();
-  return daemon::serve_deliveries(daemon, [&](daemon::Job& job) -> event::Task<protocol::DeliveryReport> {
-    protocol::DeliveryReport made = report(job);
-    for (const RecipientOutcome& outcome : made.outcomes) daemon::log_outcome(daemon, job, outcome, "none");
-    co_return made;
-  });
+  return daemon::serve_deliveries(daemon, [&](daemon::Job& job) { return answer(daemon, report, job); });
 }
 
 }  // namespace postrider::error

@@ -34,27 +34,21 @@ check-format:
 format:
 	$(Q)printf '%s\n' $(FORMATTED) | xargs -n40 $(CLANG_FORMAT) -i
 
-# Each header compiled alone, without the precompiled one; the stamp remembers until what it
-# includes changes.
-HEADER_STAMPS := $(patsubst %,build/headers/%.ok,$(OUR_HEADERS))
-build/headers/%.h.ok: %.h $(BUILD)/flags
-	$(Q)mkdir -p $(@D) && $(CXX) $(BASE_CXXFLAGS) -Wno-pragma-once-outside-header -Wno-unused-const-variable \
+# Each header and each source compiled alone, without the precompiled header, so that a missing
+# include is found; the stamp remembers until what it includes changes.
+ALONE := $(patsubst %,build/alone/%.ok,$(OUR_HEADERS) $(OUR_SOURCES))
+build/alone/%.ok: % $(BUILD)/flags
+	$(call say,ALONE,$<)
+	$(Q)mkdir -p $(@D) && $(CXX) $(BASE_CXXFLAGS) $(INSTALL_FLAGS) -Wno-pragma-once-outside-header -Wno-unused-const-variable \
 	  -fsyntax-only -MMD -MP -MF $(@:.ok=.d) -MT $@ -x c++ $<
 	$(Q)touch $@
-check-headers: $(HEADER_STAMPS)
-	@echo "headers: $(words $(HEADER_STAMPS)) headers, ok"
+check-headers: $(ALONE)
+	@echo "headers: $(words $(OUR_HEADERS)) headers and $(words $(OUR_SOURCES)) sources stand alone, ok"
 
-# The object stands for what the source includes. No precompiled header here either, so that a
-# source which lacks an include is found.
-TIDY_STAMPS := $(patsubst %.cc,build/tidy/%.ok,$(OUR_SOURCES))
-build/tidy/%.ok: %.cc .clang-tidy $(BUILD)/%.o
-	$(call say,TIDY,$<)
-	$(Q)mkdir -p $(@D) && $(CLANG_TIDY) --quiet $< -- -std=c++23 -I. -pthread -Wno-everything \
-	  $(PACKAGE_CFLAGS) $(CXXFLAGS) >$(@:.ok=.out) 2>$(@:.ok=.err) || { cat $(@:.ok=.out); grep error: $(@:.ok=.err); exit 1; }
-	$(Q)touch $@
-check-tidy: $(TIDY_STAMPS)
-	@echo "tidy: $(words $(TIDY_STAMPS)) sources, ok"
+check-tidy:
+	$(Q)$(PYTHON) tests/tool/tidy.py --clang-tidy $(CLANG_TIDY) --stamps build/tidy \
+	  --flags '-std=c++23 -I. -pthread -Wno-everything $(PACKAGE_CFLAGS) $(CXXFLAGS)' $(OUR_SOURCES)
 
 ifneq ($(filter check%,$(MAKECMDGOALS)),)
--include $(wildcard $(HEADER_STAMPS:.ok=.d))
+-include $(wildcard $(ALONE:.ok=.d))
 endif

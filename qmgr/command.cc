@@ -184,25 +184,32 @@ event::Task<bool> QueueManager::goes_to(queue::QueueId id, const std::vector<std
   co_return false;
 }
 
+namespace {
+
+// The envelope is encoded before the first wait: it may be gone after it.
+event::Task<> send_entry(ipc::Channel& channel, event::Loop& loop, bool active,
+                         const queue::Envelope& envelope) {
+  Result<std::string> encoded = queue::encode(envelope);
+  if (!encoded) co_return;
+  channel.put(protocol::QueueEntry{active, std::move(*encoded)});
+  if (channel.pending_output() > 64 * 1024) co_await channel.flush(loop.after(Seconds{60}));
+}
+
+}  // namespace
+
 event::Task<> QueueManager::list(ipc::Channel& channel) {
   // Ids first: the queue changes while the listener reads.
   std::vector<queue::QueueId> ids;
   for (const auto& [id, message] : active_) ids.push_back(id);
   std::ranges::sort(ids);
   const std::vector<queue::Found> waiting(backlog_.begin(), backlog_.end());
-  const auto send = [&](bool active, const queue::Envelope& envelope) -> event::Task<> {
-    Result<std::string> encoded = queue::encode(envelope);
-    if (!encoded) co_return;
-    channel.put(protocol::QueueEntry{active, std::move(*encoded)});
-    if (channel.pending_output() > 64 * 1024) co_await channel.flush(loop_.after(Seconds{60}));
-  };
   for (const queue::QueueId id : ids) {
     const auto found = active_.find(id);
-    if (found != active_.end()) co_await send(true, found->second->envelope);
+    if (found != active_.end()) co_await send_entry(channel, loop_, true, found->second->envelope);
   }
   for (const queue::Found& found : waiting) {
     const Result<queue::Envelope> envelope = reader_.read_envelope(found.place);
-    if (envelope) co_await send(false, *envelope);
+    if (envelope) co_await send_entry(channel, loop_, false, *envelope);
   }
   channel.put(protocol::QueueListEnd{});
   co_await channel.flush(loop_.after(Seconds{60}));

@@ -11,7 +11,7 @@ sys.path.insert(0, str(TOP / "mk"))
 
 JOBS = os.cpu_count() or 2
 # What make prints for each thing it makes (mk/rules.mk).
-VERBS = ("CXX", "AR", "LINK", "PCH", "TIDY", "HDR")
+VERBS = ("CXX", "AR", "LINK", "PCH", "ALONE")
 
 
 def configured():

@@ -2,24 +2,33 @@
 
 namespace postrider::daemon {
 
+namespace {
+
+using Deliver = std::function<event::Task<protocol::DeliveryReport>(Job&)>;
+
+event::Task<> serve_request(Daemon& daemon, const Deliver& deliver, ipc::Channel& channel, ipc::Frame frame) {
+  std::optional<protocol::DeliveryRequest> request = frame.as<protocol::DeliveryRequest>();
+  if (!request) throw io::Ended{io::Ended::Why::lost, "no delivery request"};
+  Job job;
+  Result<queue::Envelope> envelope = queue::decode_envelope(request->envelope);
+  if (!envelope) {
+    daemon.log().warning("malformed delivery request: {}", envelope.error().text());
+    throw io::Ended{io::Ended::Why::lost, "no delivery request"};
+  }
+  job.request = std::move(*request);
+  job.request.envelope.clear();
+  job.envelope = std::move(*envelope);
+  job.started = job.connected = daemon.clock().wall();
+  const protocol::DeliveryReport report = co_await deliver(job);
+  channel.put(report);
+}
+
+}  // namespace
+
 int serve_deliveries(Daemon& daemon, std::function<event::Task<protocol::DeliveryReport>(Job&)> deliver) {
-  const auto handle = [&](ipc::Channel& channel, ipc::Frame frame) -> event::Task<> {
-    std::optional<protocol::DeliveryRequest> request = frame.as<protocol::DeliveryRequest>();
-    if (!request) throw io::Ended{io::Ended::Why::lost, "no delivery request"};
-    Job job;
-    Result<queue::Envelope> envelope = queue::decode_envelope(request->envelope);
-    if (!envelope) {
-      daemon.log().warning("malformed delivery request: {}", envelope.error().text());
-      throw io::Ended{io::Ended::Why::lost, "no delivery request"};
-    }
-    job.request = std::move(*request);
-    job.request.envelope.clear();
-    job.envelope = std::move(*envelope);
-    job.started = job.connected = daemon.clock().wall();
-    const protocol::DeliveryReport report = co_await deliver(job);
-    channel.put(report);
-  };
-  return daemon.serve_requests(handle);
+  return daemon.serve_requests([&](ipc::Channel& channel, ipc::Frame frame) {
+    return serve_request(daemon, deliver, channel, std::move(frame));
+  });
 }
 
 void log_outcome(Daemon& daemon, const Job& job, const protocol::RecipientOutcome& outcome,

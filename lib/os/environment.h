@@ -7,8 +7,8 @@
 
 namespace postrider::os {
 
-// For each "NAME" the variable as it is, if it is set; for each "NAME=value" that. "NAME=value" strings, later
-// items of the same name win. Braces around an item ("{ NAME=a b }") are taken off.
+// For each "NAME" the variable as it is, if it is set; for each "NAME=value" that. "NAME=value" strings,
+// later items of the same name win. Braces around an item ("{ NAME=a b }") are taken off.
 std::vector<std::string> chosen_environment(const std::vector<std::string>& names);
 
 }  // namespace postrider::os

@@ -21,8 +21,14 @@ def main():
     pages = tree.files(".1", ".5", ".7", ".8")
     pages = [p for p in pages if p.startswith("man/")]
     findings = []
-    if pages:
-        lint = subprocess.run(["mandoc", "-Tlint", "-Wstyle", *pages], cwd=tree.TOP,
+    # A page of one ".so" line is another name of the page it names.
+    names = {p: tree.read(p).split()[1] for p in pages if tree.read(p).startswith(".so ")}
+    for page, target in names.items():
+        if f"man/{pathlib.Path(target).name}" not in pages:
+            findings.append(f"{page}:1: there is no page {target}")
+    written = [p for p in pages if p not in names]
+    if written:
+        lint = subprocess.run(["mandoc", "-Tlint", "-Wstyle", *written], cwd=tree.TOP,
                               capture_output=True, text=True)
         for line in (lint.stdout + lint.stderr).splitlines():
             if not HARMLESS.search(line):
