@@ -21,7 +21,7 @@ check-paths: $(PROGRAMS)
 check-documents:
 	$(Q)$(PYTHON) tests/tool/documents.py
 
-check-man:
+check-man: man
 	$(Q)$(PYTHON) tests/tool/man_pages.py $(notdir $(PROGRAMS))
 
 check-manifest:

@@ -32,8 +32,11 @@ fuzzers: $(FUZZERS)
 test-%: $(BUILD)/check/%
 	$(Q)$< $(ARGS)
 
-# The pages as written, completed by the programs' own lists of parameters where a page asks for it.
-man:
+# The pages as written, completed by the programs' own lists of parameters where a page has the line
+# `.\" parameters: <room>`; in build/man.
+MAN_PAGES := $(wildcard $(addprefix man/*.,1 5 7 8))
+man: $(filter %/prconf,$(PROGRAMS))
+	$(Q)$(PYTHON) mk/man.py $(if $(filter %/prconf,$(PROGRAMS)),$(BUILD)/bin/prconf,false) $(MAN_PAGES)
 
 install: $(PROGRAMS) man
 	$(Q)$(PYTHON) mk/install.py --programs $(BUILD)/bin --destdir '$(DESTDIR)' $(if $(CREATE_USERS),--create-users) \

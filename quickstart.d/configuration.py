@@ -37,10 +37,11 @@ def install_programs(root, built):
         "config_directory": root.etc, "queue_directory": root.spool, "data_directory": root.file("data"),
         "daemon_directory": root.file("libexec"), "command_directory": root.file("sbin"),
         "bin_directory": root.file("bin"), "compat_directory": root.file("libexec", "postfix-compat"),
+        "unit_directory": root.file("share"),
     }
     before = {p: p.stat().st_ino for p in root.file("libexec").glob("*")} if root.file("libexec").exists() else {}
     install.install(str(built), {k: str(v) for k, v in directories.items()},
-                    kinds=("dir", "place", "program", "link"), hard_links=True)
+                    kinds=("dir", "place", "program", "link", "data"), hard_links=True)
     after = {p: p.stat().st_ino for p in root.file("libexec").glob("*")}
     return before != after
 
