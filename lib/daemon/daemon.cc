@@ -11,6 +11,7 @@
 
 #include "lib/base/text.h"
 #include "lib/os/credentials.h"
+#include "lib/os/process.h"
 #include "lib/os/socket.h"
 #include "lib/protocol/master.h"
 #include "lib/protocol/services.h"
@@ -167,6 +168,11 @@ bool Daemon::enter_sandbox() {
       log_.warning("no system call filter: {}", restricted.error().text());
   }
   return true;
+}
+
+void Daemon::keep_only(std::vector<int> descriptors) const {
+  descriptors.push_back(log_.descriptor());
+  os::close_all_but(std::move(descriptors));
 }
 
 // ---- the link to master

@@ -90,6 +90,8 @@ class Daemon {
   event::Loop& loop() { return loop_; }
   const Clock& clock() const { return clock_; }
   Log& log() { return log_; }
+  // For a forked child: closes all descriptors but the log's and these.
+  void keep_only(std::vector<int> descriptors) const;
   os::Files& files() { return os::system_files(); }
   const config::Values& values() const { return *values_; }
   const config::Paths& paths() const { return paths_; }

@@ -31,6 +31,8 @@ class LogWriter final : public Log {
   // On failure the former target stays in use; text names the file.
   Result<> open(LogTarget target);
   void write(Level level, std::string_view text) override;
+  // For a forked child that closes everything else; -1 before open().
+  int descriptor() const { return fd_.get(); }
 
  private:
   void send_to_syslog(Level level, const std::string& line);

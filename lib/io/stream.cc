@@ -203,6 +203,18 @@ event::Task<std::string_view> Stream::read_exactly(std::size_t count, MonoTime d
   co_return bytes;
 }
 
+void Stream::unread(std::string_view bytes) {
+  const std::size_t size = bytes.size() + (end_ - begin_);
+  const std::size_t capacity = std::max(input_size, size);
+  auto joined = std::make_unique_for_overwrite<char[]>(capacity);
+  bytes.copy(joined.get(), bytes.size());
+  if (input_) std::memcpy(joined.get() + bytes.size(), input_.get() + begin_, end_ - begin_);
+  input_ = std::move(joined);
+  capacity_ = capacity;
+  begin_ = scanned_ = 0;
+  end_ = size;
+}
+
 bool Stream::input_is_ready() {
   if (has_buffered_input()) return true;
   int waiting = 0;

@@ -61,6 +61,9 @@ class Stream {
   // The same, counting what the kernel already holds. One system call.
   bool input_is_ready();
 
+  // Puts bytes back in front of the input: what another process read before it handed the socket over.
+  void unread(std::string_view bytes);
+
   // Forgets input that arrived and was not read: before STARTTLS takes over. Returns how much it was.
   std::size_t discard_input();
 

@@ -211,4 +211,16 @@ Result<ChildEnd> wait_for(pid_t pid) {
   return to_end(found, status);
 }
 
+void close_all_but(std::vector<int> keep) {
+  std::sort(keep.begin(), keep.end());
+  unsigned from = 3;
+  for (const int number : keep) {
+    if (number < static_cast<int>(from)) continue;
+    const auto kept = static_cast<unsigned>(number);
+    if (kept > from) ::close_range(from, kept - 1, 0);
+    from = kept + 1;
+  }
+  ::close_range(from, ~0U, 0);
+}
+
 }  // namespace postrider::os

@@ -35,6 +35,9 @@ struct ChildEnd {
   int signal = 0;       // 0: ended by itself
 };
 
+// In a child after fork: closes every descriptor from 3 on that is not in `keep`.
+void close_all_but(std::vector<int> keep);
+
 // One child that ended, without waiting; nullopt when none has.
 std::optional<ChildEnd> reap();
 Result<ChildEnd> wait_for(pid_t pid);  // blocks
