@@ -14,9 +14,9 @@ namespace postrider::showq {
 Showq::Showq(daemon::Daemon& daemon)
     : daemon_(daemon), store_(daemon.files(), queue::Layout(daemon.paths().queue_directory())) {}
 
-event::Task<> Showq::send(io::Stream& out, const ListedMessage& message) {
+event::Task<> Showq::send(io::Stream& out, const queue::ListedMessage& message) {
   std::string wire;
-  append_wire(message, wire);
+  queue::append_wire(message, wire);
   co_await out.write(wire, daemon_.loop().after(Seconds{60}));
 }
 
@@ -36,7 +36,7 @@ event::Task<> Showq::list_active(io::Stream& out, std::unordered_set<std::string
     const Result<queue::Envelope> envelope = queue::decode_envelope(entry->envelope);
     if (!envelope) continue;
     seen.insert(envelope->id.text());
-    co_await send(out, listed(entry->active ? "active" : "incoming", *envelope));
+    co_await send(out, queue::listed(entry->active ? "active" : "incoming", *envelope));
   }
 }
 
@@ -53,7 +53,7 @@ event::Task<> Showq::list_shelf(io::Stream& out, queue::Shelf shelf, std::unorde
     const Result<queue::SpilledMessage> message = store_.read(shelf, id);
     // Gone meanwhile: delivered, or moved.
     if (!message) continue;
-    co_await send(out, listed(queue::shelf_name(shelf), message->envelope));
+    co_await send(out, queue::listed(queue::shelf_name(shelf), message->envelope));
     if (++done % 100 == 0) co_await daemon_.loop().yield();
   }
 }
@@ -70,7 +70,7 @@ event::Task<> Showq::list_maildrop(io::Stream& out) {
     const Result<queue::Submission> submission =
         queue::read_submission(daemon_.files(), directory + "/" + name, ::geteuid());
     if (!submission) continue;
-    ListedMessage message = listed("maildrop", submission->envelope);
+    queue::ListedMessage message = queue::listed("maildrop", submission->envelope);
     message.id = name;
     message.size = submission->content.length;
     message.arrival = std::chrono::duration_cast<Seconds>(submission->arrival.time_since_epoch()).count();

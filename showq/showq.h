@@ -11,8 +11,8 @@
 #include "lib/config/settings.h"
 #include "lib/daemon/daemon.h"
 #include "lib/io/stream.h"
+#include "lib/queue/listing.h"
 #include "lib/queue/spill.h"
-#include "showq/listing.h"
 
 namespace postrider::config {
 class Catalogue;
@@ -30,7 +30,7 @@ class Showq {
   event::Task<> list_active(io::Stream& out, std::unordered_set<std::string>& seen);
   event::Task<> list_shelf(io::Stream& out, queue::Shelf shelf, std::unordered_set<std::string>& seen);
   event::Task<> list_maildrop(io::Stream& out);
-  event::Task<> send(io::Stream& out, const ListedMessage& message);
+  event::Task<> send(io::Stream& out, const queue::ListedMessage& message);
 
   daemon::Daemon& daemon_;
   queue::SpillStore store_;

@@ -12,7 +12,7 @@
 #include "lib/base/error.h"
 #include "lib/queue/envelope.h"
 
-namespace postrider::showq {
+namespace postrider::queue {
 
 struct ListedRecipient {
   std::string original;  // empty: as `address`
@@ -31,7 +31,7 @@ struct ListedMessage {
 };
 
 // The message with the recipients that are still to be served.
-ListedMessage listed(std::string_view queue, const queue::Envelope& envelope);
+ListedMessage listed(std::string_view queue, const Envelope& envelope);
 
 void append_wire(const ListedMessage& message, std::string& out);
 
@@ -58,4 +58,4 @@ std::string mailq_trailer(std::uint64_t messages, std::uint64_t bytes);
 // One line of `postqueue -j`, with its newline.
 std::string json_line(const ListedMessage& message);
 
-}  // namespace postrider::showq
+}  // namespace postrider::queue

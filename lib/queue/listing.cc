@@ -1,4 +1,4 @@
-#include "showq/listing.h"
+#include "lib/queue/listing.h"
 
 #include <ctime>
 
@@ -7,7 +7,7 @@
 #include "lib/base/log.h"
 #include "lib/base/text.h"
 
-namespace postrider::showq {
+namespace postrider::queue {
 
 namespace {
 
@@ -44,16 +44,16 @@ std::string json_string(std::string_view text) {
 
 }  // namespace
 
-ListedMessage listed(std::string_view queue, const queue::Envelope& envelope) {
+ListedMessage listed(std::string_view queue, const Envelope& envelope) {
   ListedMessage message;
   message.queue = queue;
   message.id = envelope.id.text();
   message.arrival = std::chrono::duration_cast<Seconds>(envelope.arrival.time_since_epoch()).count();
   message.size = envelope.size;
-  message.forced_expire = envelope.has(queue::flag::expire);
+  message.forced_expire = envelope.has(flag::expire);
   message.sender = envelope.sender;
-  for (const queue::Recipient& recipient : envelope.recipients) {
-    if (recipient.status != queue::RecipientStatus::todo) continue;
+  for (const Recipient& recipient : envelope.recipients) {
+    if (recipient.status != RecipientStatus::todo) continue;
     message.recipients.push_back({recipient.original, recipient.address, recipient.reason});
   }
   return message;
@@ -179,4 +179,4 @@ std::string json_line(const ListedMessage& message) {
   return line + "]}\n";
 }
 
-}  // namespace postrider::showq
+}  // namespace postrider::queue

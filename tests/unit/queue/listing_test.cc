@@ -1,10 +1,10 @@
-#include "showq/listing.h"
+#include "lib/queue/listing.h"
 
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
 using namespace postrider;
-using namespace postrider::showq;
+using namespace postrider::queue;
 
 namespace {
 
