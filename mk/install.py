@@ -178,7 +178,7 @@ def check(built):
         if kind != "link" and not re.fullmatch(r"[0-7]{4}", mode):
             findings.append(f"conf/install.manifest:1: {path} has no four-digit mode")
         # Nothing is writable for others, but the drop directory, which its sticky bit guards.
-        elif kind != "link" and int(mode, 8) & 0o022 and (path, mode) != ("$queue_directory/maildrop", "1730"):
+        elif kind != "link" and int(mode, 8) & 0o022 and (path, mode) != ("$queue_directory/maildrop", "1770"):
             findings.append(f"conf/install.manifest:1: {path} would be writable by others than its owner")
     for finding in findings:
         print(finding)

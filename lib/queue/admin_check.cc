@@ -22,10 +22,10 @@ class Check {
       : files_(files), clock_(clock), layout_(layout), store_(store), repair_(repair) {}
 
   Result<std::vector<QueueAdmin::Problem>> run() {
-    const auto root = files_.stat(layout_.root());
-    if (!root) return fail(root.error());
-    owner_ = root->uid;
-    group_ = root->gid;
+    const auto queue = files_.stat(layout_.incoming());  // its owner is mail_owner
+    if (!queue) return fail(queue.error());
+    owner_ = queue->uid;
+    group_ = queue->gid;
     for (const Shelf shelf : {Shelf::hold, Shelf::deferred}) {
       check_directory(shelf, layout_.shelf(shelf), shelf == Shelf::deferred);
       if (shelf != Shelf::deferred) continue;

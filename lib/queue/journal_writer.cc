@@ -237,11 +237,17 @@ JournalWriter::Counters JournalWriter::counters() const { return committer_->cou
 void JournalWriter::submit(std::uint64_t token, Envelope& envelope, ContentBuffer content) {
   envelope.size = content.size();
   auto encoded = encode(envelope);
+  if (!encoded) {
+    committer_->submit({token, envelope.id, {}, std::move(content)}, fail(encoded.error()));
+    return;
+  }
+  submit(token, envelope.id, std::move(*encoded), std::move(content));
+}
+
+void JournalWriter::submit(std::uint64_t token, QueueId id, std::string encoded, ContentBuffer content) {
   Result<> acceptable = content.failed_;
-  if (acceptable && !encoded) acceptable = fail(encoded.error());
-  if (acceptable && !envelope.id) acceptable = fail(Trouble::permanent, "a message without a queue id");
-  committer_->submit({token, envelope.id, encoded ? std::move(*encoded) : std::string(), std::move(content)},
-                     std::move(acceptable));
+  if (acceptable && !id) acceptable = fail(Trouble::permanent, "a message without a queue id");
+  committer_->submit({token, id, std::move(encoded), std::move(content)}, std::move(acceptable));
 }
 
 }  // namespace postrider::queue

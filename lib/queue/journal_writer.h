@@ -59,6 +59,8 @@ class JournalWriter {
   // Hands a message over; never blocks on the disk. envelope.size is set from the content. What can
   // be refused at once (an envelope over its caps) completes like everything else, through drain().
   void submit(std::uint64_t token, Envelope& envelope, ContentBuffer content);
+  // The same for an envelope encoded already, its id and size those given here.
+  void submit(std::uint64_t token, QueueId id, std::string encoded, ContentBuffer content);
 
   // Everything that completed since the last call, in no particular order.
   std::vector<Completion> drain();

@@ -61,7 +61,7 @@ class Layout {
 };
 
 // Makes the directories this room needs (mode 0700), except maildrop/, whose owner, group and mode
-// 1730 the installation sets.
+// 1770 the installation sets.
 Result<> create_queue_directories(os::Files& files, const Layout& layout);
 
 }  // namespace postrider::queue

@@ -76,6 +76,13 @@ Result<> SpillStore::put(Shelf shelf, const Message& message, WallTime next_atte
   if (!id) return fail(Trouble::permanent, "a message without a queue id");
   const std::string directory = layout_.shelf_directory(shelf, id);
   const std::string path = layout_.spilled(shelf, id);
+  if (files_.lstat(path)) {
+    // An id that came twice must not cost the message that had it first.
+    const auto there = read(shelf, id);
+    if (there && (there->envelope.arrival != message.envelope.arrival ||
+                  there->envelope.sender != message.envelope.sender))
+      return fail(Trouble::permanent, path + ": another message has this id");
+  }
   std::string unfinished = layout_.content(id);
   Result<> done;
   if (message.in_content_file) {

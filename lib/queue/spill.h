@@ -38,7 +38,8 @@ class SpillStore {
   SpillStore(os::Files& files, Layout layout) : files_(files), layout_(std::move(layout)) {}
 
   // Durable when it returns. A content file (in_content_file) is completed and moved, not copied.
-  // Replaces a file of the same id on that shelf: it is an earlier try at the same.
+  // Replaces a file of the same id, arrival and sender on that shelf: it is an earlier try at the same.
+  // Refuses (permanent) when another message has the id.
   Result<> put(Shelf shelf, const Message& message, WallTime next_attempt);
 
   // not_found, or permanent when damaged. `check_content` also reads all of it against its checksum.

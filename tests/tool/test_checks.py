@@ -89,7 +89,7 @@ def test_install_under_destdir_lays_down_files_directories_and_modes(tmp_path):
     mode = {p: (root / p).stat().st_mode & 0o7777 for p in (
         "usr/sbin/prdrop", "usr/sbin/sendmail", "var/spool/postrider/maildrop", "etc/postrider/main.cf")}
     assert mode == {"usr/sbin/prdrop": 0o2755, "usr/sbin/sendmail": 0o755,
-                    "var/spool/postrider/maildrop": 0o1730, "etc/postrider/main.cf": 0o644}
+                    "var/spool/postrider/maildrop": 0o1770, "etc/postrider/main.cf": 0o644}
     compat = root / "usr/libexec/postrider/postfix-compat"
     assert (compat / "postconf").resolve() == (root / "usr/sbin/prconf").resolve()
     assert not (compat / "postmap").is_symlink(), "a link to a program that is not there"

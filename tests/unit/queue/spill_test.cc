@@ -194,6 +194,19 @@ TEST_CASE("messages move between the shelves and never over one another") {
   CHECK(shelves.store.remove(Shelf::hold, id).error().is(Trouble::not_found));
 }
 
+TEST_CASE("a second message of the same id does not replace the first") {
+  Shelves shelves;
+  const Message first = shelves.message(1, "first");
+  Message second = shelves.message(1, "second");
+  second.envelope.sender = "someone.else@example.net";
+  REQUIRE(shelves.store.put(Shelf::deferred, first, shelves.due));
+  const auto refused = shelves.store.put(Shelf::deferred, second, shelves.due);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().is(Trouble::permanent));
+  CHECK(content_of(shelves.store.read(Shelf::deferred, first.envelope.id)->content) == "first");
+  CHECK(shelves.store.put(Shelf::deferred, first, shelves.due));
+}
+
 TEST_CASE("listing a shelf passes by what is no message") {
   Shelves shelves;
   std::set<std::uint64_t> made;
