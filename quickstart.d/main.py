@@ -75,8 +75,9 @@ def up(options):
     root = Root(options.root)
     packages.ensure("build", "client")
     built = build.programs()
-    if not (built / "master").exists() or not (built / "postrider").exists():
-        raise Failure("this checkout has no master program to start")
+    for name in ("master", "postrider"):
+        if not (built / name).exists():
+            raise Failure(f"this checkout builds no program {name}, so there is nothing to start")
     root.prepare()
     if not root.master_pid():
         root.replace_taken_ports()

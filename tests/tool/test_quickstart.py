@@ -153,3 +153,11 @@ def test_every_package_is_listed_once_with_a_purpose():
     listed = list(packages.listed("build", "check", "client"))
     lines = [l for l in (TOP / "mk" / "packages.txt").read_text().splitlines() if l and not l.startswith("#")]
     assert len(listed) == len(set(listed)) == len(lines)
+
+
+def test_every_package_has_its_reason_in_the_documentation():
+    told = (TOP / "doc" / "dependencies.md").read_text()
+    # The last tools of the table are named as their packages are.
+    tools = {"make", "autoconf", "pkg-config", "ccache", "curl", "swaks", "fetchmail", "mpop", "mutt"}
+    silent = [p for p in packages.listed("build", "check", "client") if f"`{p}`" not in told and p not in tools]
+    assert silent == []
