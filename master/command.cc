@@ -14,9 +14,9 @@
 
 #include "lib/base/text.h"
 #include "lib/config/install_paths.h"
+#include "lib/daemon/instance_lock.h"
 #include "lib/daemon/log_writer.h"
 #include "lib/os/credentials.h"
-#include "master/instance_lock.h"
 #include "master/supervisor.h"
 
 namespace postrider::master {
@@ -95,9 +95,9 @@ void raise_limits() {
   }
 }
 
-// 0 when no master holds the lock; Postfix's scripts ask this way.
+// 0 when no master holds the lock, 1 when one does; Postfix's scripts ask this way. (2: bad configuration.)
 int test_lock(StartLog& start, const Configuration& configuration) {
-  const auto locked = is_locked(os::system_files(), pid_file(configuration));
+  const auto locked = daemon::is_locked(os::system_files(), pid_file(configuration));
   if (!locked) return start.fatal(locked.error());
   return *locked ? 1 : 0;
 }
@@ -113,7 +113,7 @@ void say_who_we_are(Log& log) {
 
 // With the lock held and in the queue directory.
 int serve(const Options& options, StartLog& start, std::unique_ptr<const Configuration> configuration,
-          InstanceLock& lock, os::Fd ready) {
+          daemon::InstanceLock& lock, os::Fd ready) {
   SystemClock clock;
   event::Loop loop(clock);
   Supervisor supervisor({.loop = loop,
@@ -181,6 +181,7 @@ Result<Options> parse_options(int argc, const char* const* argv) {
       }
     }
   }
+  options.config_directory = os::absolute_path(options.config_directory);
   if (options.init_mode && ::getpid() != 1) {
     return fail(Trouble::permanent, "option -i is only for process 1");
   }
@@ -215,7 +216,10 @@ int run(int argc, const char* const* argv) {
   start.log().set_verbose(options->verbose > 0);
 
   auto configuration = Configuration::load(os::system_files(), options->config_directory, system_names());
-  if (!configuration) return start.fatal(configuration.error());
+  if (!configuration) {
+    const int status = start.fatal(configuration.error());
+    return options->test_lock ? 2 : status;
+  }
   if (options->test_lock) return test_lock(start, **configuration);
   if (auto opened = start.open(**configuration); !opened) return start.fatal(opened.error());
 
@@ -233,11 +237,11 @@ int run(int argc, const char* const* argv) {
   if (::chdir(queue.c_str()) < 0) {
     return start.fatal(Error::from_errno(errno, fmt::format("queue_directory {}", queue)));
   }
-  auto lock = InstanceLock::take(os::system_files(), pid_file(**configuration));
+  auto lock = daemon::InstanceLock::take(os::system_files(), pid_file(**configuration));
   if (!lock) return start.fatal(lock.error());
   // Two queues must not share their caches either.
-  const auto data_lock =
-      InstanceLock::take(os::system_files(), (*configuration)->paths.data_directory() + "/master.lock");
+  const auto data_lock = daemon::InstanceLock::take(
+      os::system_files(), (*configuration)->paths.data_directory() + "/master.lock");
   if (!data_lock) return start.fatal(data_lock.error());
   return serve(*options, start, std::move(*configuration), *lock, std::move(ready));
 }

@@ -160,3 +160,6 @@ $(BUILD)/tests/unit/catch_main.o: tests/unit/catch_main.cc $(BUILD)/flags
 DEPS := $(OBJECTS:.o=.d) $(BUILD)/pch/pch.d $(BUILD)/pch/pch_test.d
 $(DEPS): ;
 -include $(wildcard $(DEPS))
+
+# Included as bytes, which the compiler's dependency list does not tell.
+$(BUILD)/tools/manifest.o: conf/install.manifest

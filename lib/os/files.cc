@@ -365,6 +365,13 @@ Result<> make_directories(Files& files, const std::string& path, mode_t mode) {
   return {};
 }
 
+std::string absolute_path(const std::string& path) {
+  if (path.starts_with('/')) return path;
+  char here[PATH_MAX];
+  if (::getcwd(here, sizeof here) == nullptr) return "";
+  return path.empty() || path == "." ? std::string(here) : fmt::format("{}/{}", here, path);
+}
+
 Result<Fd> memory_file(std::string_view name, std::span<const std::string_view> parts) {
   const std::string label(name.substr(0, 64));
   Fd fd(::memfd_create(label.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));

@@ -98,6 +98,9 @@ Result<> replace_file(Files& files, const std::string& path, std::string_view co
 // Creates the directory and its missing parents.
 Result<> make_directories(Files& files, const std::string& path, mode_t mode);
 
+// The path from the root, for programs that change their working directory; "" if that has no name any more.
+std::string absolute_path(const std::string& path);
+
 // An unnamed file in memory holding `content`, sealed against change, positioned at 0. Receivers
 // of the descriptor read it with pread, since the position is shared.
 Result<Fd> memory_file(std::string_view name, std::span<const std::string_view> parts);

@@ -1,11 +1,11 @@
-#include "master/instance_lock.h"
+#include "lib/daemon/instance_lock.h"
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <fmt/core.h>
 
-namespace postrider::master {
+namespace postrider::daemon {
 
 Result<InstanceLock> InstanceLock::take(os::Files& files, const std::string& path) {
   auto fd = files.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0644);
@@ -45,4 +45,4 @@ Result<bool> is_locked(os::Files& files, const std::string& path) {
   return !*free;
 }
 
-}  // namespace postrider::master
+}  // namespace postrider::daemon

@@ -1,4 +1,4 @@
-#include "master/instance_lock.h"
+#include "lib/daemon/instance_lock.h"
 
 #include <unistd.h>
 
@@ -8,7 +8,7 @@
 #include "tests/unit/os/faulty_files.h"
 
 using namespace postrider;
-using namespace postrider::master;
+using namespace postrider::daemon;
 using os::system_files;
 using os::test::TemporaryDirectory;
 

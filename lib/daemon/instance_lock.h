@@ -1,5 +1,6 @@
 // Only one master per queue and per data directory: pid/master.pid and master.lock, locked as long as
-// the process lives. The lock dies with the process, so a file left by a crash is no obstacle.
+// the process lives. The lock dies with the process, so a file left by a crash is no obstacle. Taken by
+// master, asked after by `postrider`.
 #pragma once
 
 #include <optional>
@@ -10,7 +11,7 @@
 #include "lib/base/error.h"
 #include "lib/os/files.h"
 
-namespace postrider::master {
+namespace postrider::daemon {
 
 class InstanceLock {
  public:
@@ -31,4 +32,4 @@ class InstanceLock {
 // that does not exist is not locked.
 Result<bool> is_locked(os::Files& files, const std::string& path);
 
-}  // namespace postrider::master
+}  // namespace postrider::daemon
