@@ -1,19 +1,22 @@
 // /etc/hosts, read once before the sandbox: names of machines that the DNS need not know.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "lib/address/ip.h"
 #include "lib/base/error.h"
+#include "lib/base/text.h"
 
 namespace postrider::dns {
 
 class Hosts {
  public:
   Hosts() = default;
-  // Lines of "address name alias…" with '#' comments; what is malformed is passed over. At most 100,000 names.
+  // Lines of "address name alias…" with '#' comments; what is malformed is passed over. At most 100,000
+  // names.
   static Hosts parse(std::string_view text);
   // A file that does not exist is an empty one.
   static Result<Hosts> read(const std::string& path = "/etc/hosts");
@@ -24,12 +27,8 @@ class Hosts {
   std::string name(const address::IpAddress& address) const;
 
  private:
-  struct Entry {
-    address::IpAddress address;
-    std::string name;  // lower-case
-    bool primary = false;
-  };
-  std::vector<Entry> entries_;
+  StringMap<std::vector<address::IpAddress>> by_name_;  // lower-case
+  std::map<address::IpAddress, std::string> by_address_;
 };
 
 }  // namespace postrider::dns

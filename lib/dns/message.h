@@ -9,8 +9,9 @@
 
 namespace postrider::dns {
 
-// The records of `type` that answer the packet's own question, aliases followed. `most` caps the records kept;
-// the rest is not looked at. The response code is the caller's business. peer: malformed or truncated packet.
+// The records of `type` that answer the packet's own question, aliases followed. `most` caps the records
+// kept; the rest is not looked at. The response code is the caller's business. peer: malformed or truncated
+// packet.
 Result<Answer> parse_response(std::string_view packet, Type type, std::size_t most = max_records);
 
 }  // namespace postrider::dns

@@ -13,7 +13,6 @@
 #include "lib/dns/resolver.h"
 #include "lib/event/loop.h"
 #include "lib/event/stop.h"
-#include "lib/event/sync.h"
 
 struct ub_ctx;
 
@@ -23,7 +22,7 @@ struct ResolverSettings {
   std::string resolv_conf = "/etc/resolv.conf";  // names the servers to ask; unreadable: 127.0.0.1
   std::string forwarder;                         // "address" or "address@port": the one server instead
   std::string trust_anchor_file;                 // root keys as in dns-root-data; empty: no validation
-  std::size_t max_records = dns::max_records;
+  std::size_t most_records = max_records;
 };
 
 class UnboundResolver final : public Resolver {
@@ -42,14 +41,13 @@ class UnboundResolver final : public Resolver {
  private:
   // One question given to libunbound. It lives until libunbound answers, also when nobody waits any more.
   struct Query;
-  UnboundResolver(event::Loop& loop, std::size_t max_records, event::StopToken stop);
+  UnboundResolver(event::Loop& loop, std::size_t most_records, event::StopToken stop);
   Result<> configure(const ResolverSettings& settings);
   static void answered(void* query, int rcode, void* packet, int size, int security, char* why, int limited);
 
   event::Loop& loop_;
-  std::size_t max_records_;
+  std::size_t most_records_;
   event::StopToken stop_;
-  event::Semaphore room_;
   ub_ctx* context_ = nullptr;
   std::list<Query> queries_;
 };
