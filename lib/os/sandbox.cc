@@ -212,6 +212,9 @@ void allow_sockets(Filter& filter, const bool (&may)[kinds]) {
     filter.allow({SCMP_SYS(bind)});
   }
   if (to_unix || to_inet) filter.allow({SCMP_SYS(connect)});
+  // A service of its own beside the one master opened: a socket file is a file.
+  const bool to_serve = may[static_cast<int>(Allow::files)] && may[static_cast<int>(Allow::accept)];
+  if (to_unix && to_serve) filter.allow({SCMP_SYS(bind), SCMP_SYS(listen)});
 }
 
 void kill_what_only_an_attacker_asks(Filter& filter) {

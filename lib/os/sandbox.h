@@ -16,7 +16,8 @@ enum class Allow {
   accept,        // accept4, getpeername, SO_PEERCRED, descriptors passed over sockets
   connect_unix,  // socket(AF_UNIX), connect
   connect_inet,  // socket(AF_INET, AF_INET6), connect, bind
-  files,         // open, rename, link, unlink, fsync, … (ordinary permissions still hold)
+  files,         // open, rename, link, unlink, fsync, … (ordinary permissions still hold);
+                 // with accept and connect_unix also bind and listen
   threads,       // clone for threads, futex
 };
 

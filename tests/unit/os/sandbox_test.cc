@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -155,6 +156,20 @@ TEST_CASE("files and threads work inside the sandbox where they are allowed") {
   });
   CHECK(end.signal == 0);
   CHECK((end.exit_status == 0 || end.exit_status == no_filter));
+}
+
+TEST_CASE("a process with files may offer a socket of its own, one without may not") {
+  const os::test::TemporaryDirectory directory;
+  const auto with = in_sandbox({Allow::accept, Allow::connect_unix, Allow::files},
+                               [&] { return listen_unix(directory / "service", 0600) ? 0 : 1; });
+  CHECK(with.signal == 0);
+  CHECK((with.exit_status == 0 || with.exit_status == no_filter));
+  const auto without = in_sandbox({Allow::accept, Allow::connect_unix}, [] {
+    const Fd socket(::socket(AF_UNIX, SOCK_STREAM, 0));
+    const sockaddr_un address{AF_UNIX, "postrider-test"};
+    return refused(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address)) ? 0 : 1;
+  });
+  CHECK((without.exit_status == 0 || without.exit_status == no_filter));
 }
 
 TEST_CASE("a client of other hosts may connect to them and to nothing local") {
