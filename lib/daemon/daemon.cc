@@ -41,7 +41,6 @@ Daemon::Daemon(int argc, char** argv, Declaration declaration)
       argv_(argv),
       log_(clock_, "postrider/" + std::string(declaration_.name)),
       loop_(clock_),
-      room_(loop_),
       quiet_(loop_),
       triggered_(loop_),
       tasks_(loop_),
@@ -196,7 +195,7 @@ event::Task<> Daemon::follow_master() {
       if (frame.as<protocol::Drain>() && !drain_.stopped()) {
         drain_.stop();
         quiet_.notify();
-        room_.notify();
+        announce_room();
       }
     }
   } catch (const io::Ended& ended) {
@@ -241,7 +240,7 @@ void Daemon::client_began() {
 void Daemon::client_ended() {
   --clients_;
   idle_since_ = loop_.now();
-  room_.notify();
+  announce_room();
   if (clients_ == 0) quiet_.notify();
   report_status();
 }
@@ -256,12 +255,25 @@ event::Task<> Daemon::serve_one(os::Fd client, Connection serve) {
   client_ended();
 }
 
+// A notice has one waiter, and each listener waits by itself.
+void Daemon::announce_room() {
+  for (event::Notice* room : rooms_) room->notify();
+}
+
 event::Task<> Daemon::accept_clients(int listener, Connection serve, std::size_t limit) {
   os::Fd socket(listener);
   event::Watch watch(loop_, listener);
+  event::Notice room(loop_);
+  struct Listed {
+    std::vector<event::Notice*>& rooms;
+    event::Notice* room;
+    ~Listed() { std::erase(rooms, room); }
+  };
+  rooms_.push_back(&room);
+  const Listed listed{rooms_, &room};
   while (!drain_.stopped()) {
     if (clients_ >= limit) {
-      co_await room_.wait(no_deadline, drain_.token());
+      co_await room.wait(no_deadline, drain_.token());
       continue;
     }
     Result<os::Fd> client = os::accept(socket);

@@ -125,6 +125,7 @@ class Daemon {
   event::Task<> handle_triggers(std::function<event::Task<>(std::string)> handler);
   event::Task<> end_when_idle();
   int serve(Connection connection, std::size_t limit);
+  void announce_room();
   void client_began();
   void client_ended();
   void report_status();
@@ -155,8 +156,8 @@ class Daemon {
   bool last_available_ = true;
   bool reporting_ = false;
   MonoTime idle_since_{};
-  event::Notice room_;   // a client left
-  event::Notice quiet_;  // the last client left, or the drain began
+  std::vector<event::Notice*> rooms_;  // one of each listener: a client left
+  event::Notice quiet_;                // the last client left, or the drain began
   std::string triggers_;
   event::Notice triggered_;
   event::TaskScope tasks_;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/io/stream.h"
+#include "lib/os/socket.h"
 #include "lib/protocol/master.h"
 
 using namespace postrider;
@@ -148,6 +149,27 @@ TEST_CASE("a daemon tells master when it can take no more clients, and when it c
   ::close(two);
   child.link.reset();
   ::shutdown(link.socket().get(), SHUT_RDWR);
+  CHECK(child.wait() == 0);
+}
+
+TEST_CASE("a full daemon serves those who wait at each of its sockets when clients leave") {
+  Child child;
+  const auto main = [&](int argc, char** argv) {
+    const os::Fd second = std::move(*os::listen_unix(child.directory + "/second", 0600));
+    ::dup2(second.get(), 5);
+    return echo_main(argc, argv);
+  };
+  child.start({"-l", "2"}, main);
+  std::vector<os::Fd> first;
+  for (int i = 0; i < 2; ++i) first.emplace_back(child.connect());
+  for (const os::Fd& client : first) CHECK(ask(client.get(), "x\n") == "x\n");
+  const os::Fd waiting(child.connect());
+  const os::Fd elsewhere = std::move(*os::connect_unix(child.directory + "/second"));
+  ::fcntl(elsewhere.get(), F_SETFL, 0);
+  first.clear();
+  CHECK(ask(waiting.get(), "y\n") == "y\n");
+  CHECK(ask(elsewhere.get(), "z\n") == "z\n");
+  child.link.reset();
   CHECK(child.wait() == 0);
 }
 
