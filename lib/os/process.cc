@@ -83,7 +83,7 @@ void close_on_exec_from(unsigned first) {
 
   if (what.new_session && ::setsid() < 0) stop(report, new_session);
   if (plan.change_identity) {
-    if (::syscall(SYS_setgroups, 0, nullptr) < 0) stop(report, set_groups);
+    if (::syscall(SYS_setgroups, what.groups.size(), what.groups.data()) < 0) stop(report, set_groups);
     const gid_t gid = *what.gid;
     if (::syscall(SYS_setresgid, gid, gid, gid) < 0) stop(report, set_gid);
     const uid_t uid = *what.uid;

@@ -20,8 +20,9 @@ struct Spawn {
   std::vector<std::pair<int, int>>
       descriptors;           // (ours, number in the child); the child has no others but 0-2
   std::string directory;     // working directory; empty: ours
-  std::optional<uid_t> uid;  // identity before exec, with gid and no other groups
+  std::optional<uid_t> uid;  // identity before exec, with gid and no groups but these
   std::optional<gid_t> gid;
+  std::vector<gid_t> groups;
   bool new_session = false;     // own process group, for killing a whole command
   bool die_with_parent = true;  // SIGKILL when the spawner dies (PR_SET_PDEATHSIG)
 };
