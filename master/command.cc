@@ -106,7 +106,7 @@ void say_who_we_are(Log& log) {
   if (os::running_as_root()) return;
   const auto user = os::find_user(::geteuid());
   const std::string name = user && *user ? (*user)->name : "unknown";
-  log.warning(
+  log.info(
       "not started by root: every process runs as {} (uid {}), without chroot and with no other identity",
       name, ::geteuid());
 }
