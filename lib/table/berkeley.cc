@@ -103,10 +103,15 @@ class BerkeleyWriter final : public Writer {
     const std::size_t nul = options_.nul_terminated.value_or(true) ? 1 : 0;
     const std::string text(value);
     // std::string keeps a NUL behind its text.
-    return store({stored.data(), stored.size() + nul}, {text.data(), text.size() + nul});
+    return store({stored.data(), stored.size() + nul}, {text.data(), text.size() + nul},
+                 options_.duplicates == WriterOptions::Duplicates::replace);
   }
 
-  Result<bool> put_raw(std::string_view key, std::string_view value) override { return store(key, value); }
+  Result<> put_marker(std::string_view key, std::string_view value) override {
+    const Result<bool> stored = store(key, value, true);
+    if (!stored) return fail(stored.error());
+    return {};
+  }
 
   Result<bool> erase(std::string_view key) override {
     const std::string stored = context_.fold_keys ? fold(key, context_.fold_utf8) : std::string(key);
@@ -129,10 +134,9 @@ class BerkeleyWriter final : public Writer {
   const std::string& file() const override { return replacement_.target(); }
 
  private:
-  Result<bool> store(std::string_view key, std::string_view value) {
+  Result<bool> store(std::string_view key, std::string_view value, bool replace) {
     DBT stored_key = thing(key);
     DBT stored_value = thing(value);
-    const bool replace = options_.duplicates == WriterOptions::Duplicates::replace;
     const int status = db_->put(db_.get(), nullptr, &stored_key, &stored_value, replace ? 0 : DB_NOOVERWRITE);
     if (status == DB_KEYEXIST) return false;
     if (status != 0) return fail_db(status);

@@ -112,8 +112,9 @@ class CdbWriter final : public Writer {
     return store(std::move(stored), std::move(text));
   }
 
-  Result<bool> put_raw(std::string_view key, std::string_view value) override {
-    return store(std::string(key), std::string(value));
+  Result<> put_marker(std::string_view key, std::string_view value) override {
+    entries_.insert_or_assign(std::string(key), std::string(value));
+    return {};
   }
 
   Result<bool> erase(std::string_view key) override {

@@ -124,10 +124,15 @@ class LmdbWriter final : public Writer {
     const std::string stored = context_.fold_keys ? fold(key, context_.fold_utf8) : std::string(key);
     const std::size_t nul = options_.nul_terminated.value_or(true) ? 1 : 0;
     const std::string text(value);
-    return store({stored.data(), stored.size() + nul}, {text.data(), text.size() + nul});
+    return store({stored.data(), stored.size() + nul}, {text.data(), text.size() + nul},
+                 options_.duplicates == WriterOptions::Duplicates::replace);
   }
 
-  Result<bool> put_raw(std::string_view key, std::string_view value) override { return store(key, value); }
+  Result<> put_marker(std::string_view key, std::string_view value) override {
+    const Result<bool> stored = store(key, value, true);
+    if (!stored) return fail(stored.error());
+    return {};
+  }
 
   Result<bool> erase(std::string_view key) override {
     const std::string stored = context_.fold_keys ? fold(key, context_.fold_utf8) : std::string(key);
@@ -180,13 +185,12 @@ class LmdbWriter final : public Writer {
     return start();
   }
 
-  Result<bool> store(std::string_view key, std::string_view value) {
+  Result<bool> store(std::string_view key, std::string_view value, bool replace) {
     if (key.size() > static_cast<std::size_t>(mdb_env_get_maxkeysize(env_.get())))
       return fail(Trouble::permanent, fmt::format("key of {} bytes is too long for lmdb", key.size()));
     if (const Result<> room = grow_if_needed(key.size() + value.size()); !room) return fail(room.error());
     MDB_val stored_key = thing(key);
     MDB_val stored_value = thing(value);
-    const bool replace = options_.duplicates == WriterOptions::Duplicates::replace;
     const int status = mdb_put(txn_.get(), dbi_, &stored_key, &stored_value, replace ? 0 : MDB_NOOVERWRITE);
     if (status == MDB_KEYEXIST) return false;
     if (status != 0) return fail_mdb(status);

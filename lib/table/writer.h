@@ -31,8 +31,8 @@ class Writer {
 
   // False when the key was there already and its value was kept. Keys are folded as the context says.
   virtual Result<bool> put(std::string_view key, std::string_view value) = 0;
-  // As put, without folding and without NUL bytes: the markers that NIS looks for.
-  virtual Result<bool> put_raw(std::string_view key, std::string_view value) = 0;
+  // As it is, without folding and NUL bytes, in place of what is there: the markers that NIS looks for.
+  virtual Result<> put_marker(std::string_view key, std::string_view value) = 0;
   // False when the key was not there.
   virtual Result<bool> erase(std::string_view key) = 0;
   // Makes the new table durable and puts it in place. The writer is of no use after it.

@@ -68,7 +68,7 @@ TEST_CASE("a table without terminators beside entries that have them finds both 
     Result<std::unique_ptr<Writer>> writer = build(spec, {}, scratch.context);
     REQUIRE(writer.has_value());
     REQUIRE((*writer)->put("with", "nul").has_value());
-    REQUIRE((*writer)->put_raw("YP_LAST_MODIFIED", "0123456789").has_value());
+    REQUIRE((*writer)->put_marker("YP_LAST_MODIFIED", "0123456789").has_value());
     REQUIRE((*writer)->commit().has_value());
     std::vector<std::string> seen;
     const auto table = open(type + ":" + spec.name, scratch.context);
