@@ -1,0 +1,11 @@
+// pralias(1), also called postalias: builds and asks alias databases.
+#include "tools/map_command.h"
+
+using namespace postrider;
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> arguments(argv, argv + argc);
+  const std::string name = arguments.empty() ? "pralias" : arguments[0].substr(arguments[0].rfind('/') + 1);
+  tools::TerminalLog log(name, 2);
+  return tools::run_map_command(arguments, tools::MapKind::alias, {.in = 0, .out = 1, .log = log});
+}
