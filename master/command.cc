@@ -119,6 +119,12 @@ int serve(const Options& options, StartLog& start, std::unique_ptr<const Configu
   Supervisor supervisor({.loop = loop,
                          .log = start.log(),
                          .files = os::system_files(),
+                         .reopen_log =
+                             [&start](const Configuration& latest) {
+                               if (auto opened = start.open(latest); !opened) {
+                                 start.log().error("{}", opened.error().text());
+                               }
+                             },
                          .keep_output = options.keep_output || options.keep_terminal || options.init_mode,
                          .verbose = options.verbose},
                         system_names());

@@ -5,6 +5,7 @@
 // each end to the service that knows the pid.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,6 +25,8 @@ struct Surroundings {
   event::Loop& loop;
   Log& log;
   os::Files& files;
+  // After a reload: the log may have been renamed by a rotation, or its parameters changed. May be empty.
+  std::function<void(const Configuration&)> reopen_log = {};
   bool keep_output = false;  // children share our standard output and error
   int verbose = 0;
 };

@@ -90,6 +90,7 @@ void Supervisor::reload() {
     notify_manager("READY=1");
     return;
   }
+  if (around_.reopen_log) around_.reopen_log(**configuration);
   arrange(std::move(*configuration));
   around_.log.info("reload -- version {}, configuration {}", configuration_->identity.mail_version(),
                    configuration_->directory());

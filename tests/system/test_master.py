@@ -133,3 +133,13 @@ def test_a_service_manager_hears_of_start_reload_and_stop(running, tmp_path):
     finally:
         process.kill()
         manager.close()
+
+
+def test_a_reload_lets_go_of_a_log_that_was_renamed(running):
+    log = pathlib.Path(running.log_file)
+    former = log.with_name("former")
+    log.rename(former)
+    running.command("postrider", "reload")
+    wait_until(lambda: "reload -- version" in running.log(), lambda: former.read_text()[-2000:])
+    greeting(running)
+    wait_until(lambda: "smtpd[" in running.log(), running.log_tail)
