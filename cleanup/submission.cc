@@ -1,8 +1,6 @@
 #include "cleanup/submission.h"
 
 #include <algorithm>
-#include <ctime>
-
 #include "cleanup/header_block.h"
 #include "lib/base/text.h"
 
@@ -21,14 +19,6 @@ constexpr std::uint32_t network_flags =
     queue::flag::hold | queue::flag::discard | queue::flag::smtputf8 | queue::flag::requiretls;
 constexpr std::uint32_t local_flags = queue::flag::verify | queue::flag::record | queue::flag::smtputf8 |
                                       queue::flag::requiretls | queue::flag::local;
-
-message::Zone local_zone(WallTime time, std::string& name) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
-  std::tm parts{};
-  localtime_r(&seconds, &parts);
-  name = parts.tm_zone != nullptr ? parts.tm_zone : "";
-  return {Seconds{parts.tm_gmtoff}, name};
-}
 
 bool ascii(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
@@ -144,10 +134,9 @@ event::Task<> Submission::finish_header(std::size_t size) {
   }
   if (is_local || config.always_add_headers() || !config.remote_domain().empty()) {
     Completion with;
-    std::string zone_name;
     with.queue_id = envelope_.id.text();
     with.arrival = envelope_.arrival;
-    with.zone = local_zone(envelope_.arrival, zone_name);
+    with.zone = message::local_zone(envelope_.arrival);
     with.hostname = sections.identity.myhostname();
     with.origin = sections.identity.myorigin();
     with.sender = envelope_.sender;

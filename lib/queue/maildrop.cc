@@ -119,6 +119,14 @@ Result<std::string> MaildropWriter::commit() {
   return name_;
 }
 
+std::string drop_piece(std::string_view bytes) {
+  std::string piece;
+  piece.reserve(bytes.size() + 4);
+  put<std::uint32_t>(piece, static_cast<std::uint32_t>(bytes.size()));
+  piece += bytes;
+  return piece;
+}
+
 bool is_maildrop_name(std::string_view name) {
   return name.size() == 33 && name.front() == 'm' &&
          name.substr(1).find_first_not_of("0123456789abcdef") == std::string_view::npos;

@@ -9,8 +9,9 @@
 //  28 crc32c of the envelope   32 crc32c of the content   36 zero
 //  40 envelope, then content
 //
-// The stream from sendmail to prdrop is the envelope's length (4 bytes, little-endian), the envelope,
-// then content until end of file.
+// The stream from sendmail to prdrop is pieces, each with its length in front (4 bytes, little-endian):
+// the envelope, then content, then an empty piece. A stream that ends before that is no submission, so a
+// sendmail that was killed half-way submits nothing.
 #pragma once
 
 #include <cstdint>
@@ -57,6 +58,10 @@ class MaildropWriter {
   std::uint32_t envelope_checksum_ = 0, content_checksum_ = 0;
   bool done_ = false;
 };
+
+// One piece of the stream; `bytes` is at most max_drop_piece except for the envelope.
+inline constexpr std::size_t max_drop_piece = 64U << 10;
+std::string drop_piece(std::string_view bytes);
 
 struct Submission {
   Envelope envelope;  // sanitised by only_submittable(); submitter_uid is the file's owner

@@ -156,7 +156,7 @@ TEST_CASE("the program carries the manifest it was built with") {
   const auto& entries = manifest->entries();
   const auto found = std::ranges::find(entries, "$queue_directory/maildrop", &ManifestEntry::path);
   REQUIRE(found != entries.end());
-  CHECK(found->mode == 01730);
+  CHECK(found->mode == 01770);
 }
 
 TEST_CASE("a running master is known by its lock, not by a file it left") {

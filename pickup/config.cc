@@ -1,0 +1,13 @@
+#include "pickup/config.h"
+
+#include "lib/config/catalogue.h"
+
+namespace postrider::pickup {
+
+void declare_pickup(config::Catalogue& catalogue) {
+  catalogue.add<PickupConfig>("pickup");
+  catalogue.add<config::Identity>("pickup");
+  catalogue.add<config::Services>("pickup");
+}
+
+}  // namespace postrider::pickup

@@ -1,0 +1,47 @@
+// What an administrator can tell sendmail and prdrop.
+#pragma once
+
+#include "lib/config/settings.h"
+
+namespace postrider::config {
+class Catalogue;
+}
+
+namespace postrider::tools {
+
+struct SubmitConfig : config::Section {
+  config::List authorized_users{
+      *this,
+      "authorized_submit_users",
+      "static:anyone",
+      {},
+      "Local users who may submit mail: names, !names, tables; static:anyone lets everybody."};
+  config::List alternate_config_directories{
+      *this,
+      "alternate_config_directories",
+      "",
+      {},
+      "Configuration directories that users may name to the set-gid prdrop with -C or MAIL_CONFIG."};
+  config::List multi_instance_directories{
+      *this, "multi_instance_directories", "", {}, "Configuration directories of further instances."};
+  config::Text line_endings{
+      *this,
+      "sendmail_fix_line_endings",
+      "always",
+      {.min_length = 1},
+      "When sendmail turns CR LF into LF: always, strict (if the first line has it) or never."};
+  config::Text verp_delimiters{*this,
+                               "default_verp_delimiters",
+                               "+=",
+                               {.min_length = 2, .max_length = 2},
+                               "The two characters of VERP sender addresses where -XV names none."};
+  config::Text verp_filter{*this,
+                           "verp_delimiter_filter",
+                           "-=+",
+                           {.min_length = 1},
+                           "The characters that may be VERP delimiters."};
+};
+
+void declare_tools(config::Catalogue& catalogue);
+
+}  // namespace postrider::tools
