@@ -37,7 +37,7 @@ extern "C" int __lsan_is_turned_off() { return leak_check_off; }
 namespace postrider::os {
 namespace {
 
-constexpr int kinds = 6;
+constexpr int kinds = 7;
 constexpr std::uint32_t deny = SCMP_ACT_ERRNO(EPERM);
 
 // The filter being put together; the first refused rule is remembered, later ones are skipped.
@@ -204,12 +204,14 @@ void allow_memory(Filter& filter, bool executable) {
 void allow_sockets(Filter& filter, const bool (&may)[kinds]) {
   if (may[static_cast<int>(Allow::accept)]) filter.allow({SCMP_SYS(accept), SCMP_SYS(accept4)});
   const bool to_unix = may[static_cast<int>(Allow::connect_unix)];
+  const bool listens = may[static_cast<int>(Allow::listen_unix)];
   const bool to_inet = may[static_cast<int>(Allow::connect_inet)];
-  if (to_unix) filter.allow_if(SCMP_SYS(socket), {equals(0, AF_UNIX)});
+  if (to_unix || listens) filter.allow_if(SCMP_SYS(socket), {equals(0, AF_UNIX)});
+  if (listens || to_inet) filter.allow({SCMP_SYS(bind)});
+  if (listens) filter.allow({SCMP_SYS(listen)});
   if (to_inet) {
     filter.allow_if(SCMP_SYS(socket), {equals(0, AF_INET)});
     filter.allow_if(SCMP_SYS(socket), {equals(0, AF_INET6)});
-    filter.allow({SCMP_SYS(bind)});
   }
   if (to_unix || to_inet) filter.allow({SCMP_SYS(connect)});
   // A service of its own beside the one master opened: a socket file is a file.

@@ -15,6 +15,7 @@ enum class Allow {
   descriptors,   // read, write, close, poll, epoll, memory, clocks, signals to self, exit: always needed
   accept,        // accept4, getpeername, SO_PEERCRED, descriptors passed over sockets
   connect_unix,  // socket(AF_UNIX), connect
+  listen_unix,   // socket(AF_UNIX), bind, listen
   connect_inet,  // socket(AF_INET, AF_INET6), connect, bind
   files,         // open, rename, link, unlink, fsync, … (ordinary permissions still hold);
                  // with accept and connect_unix also bind and listen
