@@ -97,6 +97,7 @@ struct MaildirDelivery::Work {
   std::uint64_t size = 0;
   std::optional<Error> error;
   bool temporary = false;  // there is a file in tmp/
+  bool counted = false;    // its tree has a maildirsize
 };
 
 MaildirDelivery::MaildirDelivery(os::Files& files, const Clock& clock, std::string_view host,
@@ -164,6 +165,7 @@ void MaildirDelivery::check_quotas(std::span<const Delivery> batch, std::span<Wo
     if (work[i].error) continue;
     auto& need = needs[quota_root(batch[i].directory)];
     if (!need.quota) continue;
+    work[i].counted = true;
     if (need.quota->has_room(need.bytes + work[i].size, need.count + 1)) {
       need.bytes += work[i].size;
       ++need.count;
@@ -238,6 +240,7 @@ void MaildirDelivery::sync_directories(std::span<Work> work) {
       one.error = change.error;
       continue;
     }
+    if (!one.counted) continue;
     auto& [bytes, count] = stored[quota_root(*one.directory)];
     bytes += static_cast<std::int64_t>(one.size);
     ++count;
