@@ -1,0 +1,22 @@
+#include "auth/server.h"
+#include "auth/start.h"
+
+using namespace postrider;
+
+int main(int argc, char** argv) {
+  auth::AuthConfig config;
+  config::Identity identity;
+  daemon::Daemon daemon(argc, argv, auth::declaration);
+  if (!daemon.start({&config, &identity})) return daemon.exit_status();
+  auto users = auth::open_users(daemon, config);
+  if (!users) return daemon.fatal(users.error());
+  auto mechanisms = auth::load_mechanisms(daemon, config, identity, **users);
+  if (!mechanisms) return daemon.fatal(mechanisms.error());
+  auto settings = auth::server_settings(daemon, config);
+  if (!settings) return daemon.fatal(settings.error());
+  auth::Server server(daemon.loop(), daemon.log(), **mechanisms, std::move(*settings), daemon.stop_token());
+  if (!daemon.enter_sandbox()) return daemon.exit_status();
+  return daemon.serve_requests([&server](ipc::Channel& channel, ipc::Frame frame) {
+    return server.handle(channel, std::move(frame));
+  });
+}
