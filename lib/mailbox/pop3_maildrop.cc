@@ -10,6 +10,7 @@
 #include "lib/base/text.h"
 #include "lib/mailbox/maildir.h"
 #include "lib/mailbox/maildir_delivery.h"
+#include "lib/mailbox/mbox_maildrop.h"
 #include "lib/mailbox/pop3_uidl.h"
 
 namespace postrider::mailbox {
@@ -174,9 +175,7 @@ Result<std::unique_ptr<Pop3Maildrop>> Pop3Maildrop::open(os::Files& files, const
                                                          const Pop3Options& options) {
   if (const auto uidl = make_uidl(options.uidl_format, {.uid = 1, .uid_validity = 1}); !uidl)
     return fail(uidl.error());
-  if (location.kind == MailLocation::Kind::mbox) {
-    return fail(Trouble::configuration, "an mbox cannot be read over POP3");
-  }
+  if (location.kind == MailLocation::Kind::mbox) return open_mbox_maildrop(files, clock, location, options);
 
   std::optional<DotLock> lock;
   if (options.lock_session) {
