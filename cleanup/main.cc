@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   if (const Result<> opened = server.open_tables(); !opened) return daemon.fatal(opened.error());
   if (!daemon.enter_sandbox()) return daemon.exit_status();
   if (const Result<> opened = server.open(); !opened) return daemon.fatal(opened.error());
+  daemon.tasks().spawn(server.run(daemon.stop_token()));
   return daemon.serve_requests(
       [&](ipc::Channel& channel, ipc::Frame frame) { return server.serve(channel, std::move(frame)); });
 }

@@ -37,7 +37,6 @@ Result<> Server::open() {
   if (const Result<> opened = committer_.open(layout, options); !opened) return opened;
   workers_ = std::make_unique<event::Workers>(daemon_.loop(), 1);
   mapper_.start(*workers_);
-  daemon_.tasks().spawn(announcer_.run(daemon_.stop_token()));
   return {};
 }
 

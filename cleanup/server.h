@@ -21,6 +21,8 @@ class Server {
 
   Result<> open_tables();  // before the sandbox: tables may be for root's eyes only
   Result<> open();         // after it: what is made in the queue belongs to mail_owner
+  // Tells qmgr of what is committed, until the stop and a little after.
+  event::Task<> run(event::StopToken stop) { return announcer_.run(stop); }
 
   // One request, to its answer.
   event::Task<> serve(ipc::Channel& channel, ipc::Frame frame);
