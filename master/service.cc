@@ -49,7 +49,8 @@ Service::Service(Surroundings& surroundings, ServicePlan plan,
       listeners_(surroundings.files, surroundings.log),
       policy_(surroundings.loop.clock(), plan_.process_limit, configuration_->master.service_throttle_time()),
       changed_(surroundings.loop),
-      used_(surroundings.loop) {}
+      used_(surroundings.loop),
+      crashed_(surroundings.loop) {}
 
 Service::~Service() { halt(); }
 
@@ -102,8 +103,10 @@ event::Task<> Service::supervise() {
 event::Task<> Service::wake_up() {
   if (plan_.service.wakeup_after_use && children_.empty()) co_await used_.wait();
   while (true) {
-    if (!policy_.paused()) listeners_.trigger('W');
-    co_await around_.loop.sleep(plan_.service.wakeup);
+    if (policy_.paused()) co_await around_.loop.sleep_until(policy_.paused_until());
+    listeners_.trigger('W');
+    // What is woken up regularly has work that nobody asks for: it is back at once after a crash.
+    co_await crashed_.wait(around_.loop.after(plan_.service.wakeup));
   }
 }
 
@@ -213,6 +216,7 @@ bool Service::child_ended(const os::ChildEnd& end) {
   if (ending.pause) {
     around_.log.warning("{}: bad command startup -- throttling for {} seconds", name, ending.pause->count());
   }
+  if (ending.abnormal) crashed_.notify();
   changed_.notify();
   return true;
 }

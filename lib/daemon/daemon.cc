@@ -418,6 +418,8 @@ int Daemon::run() {
 
 // Until stopped; then as long as goodbye_time for the sessions and tasks to notice.
 int Daemon::run_until_finished() {
+  // The first report tells master that start-up went well.
+  report_status();
   const auto finish = [](Daemon& self) -> event::Task<> {
     event::Wait stopped(self.loop_, no_deadline, self.stop_.token());
     co_await stopped;

@@ -153,7 +153,7 @@ class Daemon {
   std::size_t clients_ = 0;
   std::size_t limit_ = 0;
   std::size_t served_ = 0;
-  bool last_available_ = true;
+  std::optional<bool> last_available_;  // as master was told; unset: not serving yet
   bool reporting_ = false;
   MonoTime idle_since_{};
   std::vector<event::Notice*> rooms_;  // one of each listener: a client left
