@@ -152,6 +152,13 @@ $(BUILD)/%.o: %.cc $(BUILD)/flags $$(call pch_for,$$*)
 $(BUILD)/lib/config/%.o: ROOM_FLAGS := $(INSTALL_FLAGS)
 $(call objects_of,$(call sources_of,lib/config)): $(BUILD)/install_flags
 
+# prconf knows every room whose header declares `void declare_<room>(config::Catalogue&)`.
+PARAMETER_ROOMS := $(shell awk -f mk/parameter_rooms.awk /dev/null \
+  $(sort $(wildcard $(foreach r,$(LIB_ROOMS),lib/$(r)/*.h) $(foreach r,$(PROCESS_ROOMS),$(r)/*.h))))
+$(call remember_here,$(BUILD)/parameter_rooms,$(PARAMETER_ROOMS))
+$(BUILD)/tools/prconf_rooms.o: ROOM_FLAGS := '-DPOSTRIDER_PARAMETER_ROOMS=$(PARAMETER_ROOMS)'
+$(BUILD)/tools/prconf_rooms.o: $(BUILD)/parameter_rooms
+
 # Catch2's own sources: 20 seconds with the sanitizers, 5 without, and not ours to check.
 $(BUILD)/tests/unit/catch_main.o: tests/unit/catch_main.cc $(BUILD)/flags
 	$(call say,CXX,$<)

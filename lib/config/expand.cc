@@ -157,7 +157,7 @@ Result<Branches> take_branches(Cursor cursor) {
 
 class Expander {
  public:
-  explicit Expander(const NameLookup& lookup) : lookup_(lookup) {}
+  Expander(const NameLookup& lookup, const NameTest& test) : lookup_(lookup), test_(test) {}
 
   Result<> run(std::string_view text, std::string& out, int depth) {
     if (depth > max_nesting) return mistake("unreasonable macro call nesting", text);
@@ -214,9 +214,9 @@ class Expander {
       return mistake("attribute name syntax error", whole);
     const Result<Branches> branches = take_branches(cursor);
     if (!branches) return fail(branches.error());
-    const Result<std::optional<std::string>> value = lookup_(name);
-    if (!value) return fail(value.error());
-    return choose(*branches, *value && !(*value)->empty(), out, depth);
+    const Result<bool> truth = test_(name);
+    if (!truth) return fail(truth.error());
+    return choose(*branches, *truth, out, depth);
   }
 
   Result<> comparison(Cursor cursor, std::string_view whole, std::string& out, int depth) {
@@ -262,17 +262,26 @@ class Expander {
   }
 
   const NameLookup& lookup_;
+  const NameTest& test_;
 };
 
 }  // namespace
 
-Result<std::string> expand(std::string_view text, const NameLookup& lookup) {
+Result<std::string> expand(std::string_view text, const NameLookup& lookup, const NameTest& test) {
   std::string out;
-  if (Result<> done = Expander(lookup).run(text, out, 0); !done) return fail(std::move(done).error());
+  if (Result<> done = Expander(lookup, test).run(text, out, 0); !done) return fail(std::move(done).error());
   return out;
 }
 
-std::vector<std::string> mentioned_names(std::string_view text) {
+Result<std::string> expand(std::string_view text, const NameLookup& lookup) {
+  return expand(text, lookup, [&](std::string_view name) -> Result<bool> {
+    const Result<std::optional<std::string>> value = lookup(name);
+    if (!value) return fail(value.error());
+    return *value && !(*value)->empty();
+  });
+}
+
+std::vector<std::string> mentioned_names(std::string_view text, bool values_only) {
   std::vector<std::string> names;
   // Every reference starts with `$`, an optional bracket and a name; what is nested has a `$` of its own.
   for (std::size_t at = text.find('$'); at < text.size(); at = text.find('$', at)) {
@@ -282,8 +291,13 @@ std::vector<std::string> mentioned_names(std::string_view text) {
       ++at;
       continue;
     }
-    if (cursor.take("{") || cursor.take("(")) cursor.skip_space();
+    const bool bracketed = cursor.take("{") || cursor.take("(");
+    if (bracketed) cursor.skip_space();
     const std::string_view name = cursor.take_name();
+    if (bracketed && values_only) {
+      cursor.skip_space();
+      if (cursor.rest.starts_with('?') || cursor.rest.starts_with(':')) continue;
+    }
     if (!name.empty() && std::ranges::find(names, name) == names.end()) names.emplace_back(name);
   }
   return names;

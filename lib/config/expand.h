@@ -27,8 +27,13 @@ using NameLookup = std::function<Result<std::optional<std::string>>(std::string_
 // anything but a name, a brace, a parenthesis or another `$` is an error as well.
 Result<std::string> expand(std::string_view text, const NameLookup& lookup);
 
-// The names that `text` mentions, conditions and branches included. Malformed parts are passed over.
-std::vector<std::string> mentioned_names(std::string_view text);
+// Whether a name stands for something that is not empty, for `${name?…}`.
+using NameTest = std::function<Result<bool>(std::string_view name)>;
+Result<std::string> expand(std::string_view text, const NameLookup& lookup, const NameTest& test);
+
+// The names that `text` mentions, in branches too. Malformed parts are passed over. Names that are only asked
+// whether they are empty (`${name?…}`) count unless `values_only`.
+std::vector<std::string> mentioned_names(std::string_view text, bool values_only = false);
 
 // "3.6" as a comparable number; nullopt for anything but major[.minor[.patch]].
 std::optional<long> parse_level(std::string_view text);

@@ -128,7 +128,7 @@ std::vector<std::string> Names::undefined() const {
     const Setting* setting = catalogue_.find(name);
     // What a program expands by itself has names of its own: mailbox_command has $user.
     if (setting == nullptr ? is_postfix_parameter(name) : !setting->is_expanded()) return;
-    for (const std::string& mentioned : mentioned_names(text)) {
+    for (const std::string& mentioned : mentioned_names(text, true)) {
       if (values_.is_set(mentioned) || is_builtin(mentioned) || of_service(mentioned) != nullptr ||
           std::ranges::find(own, mentioned, &Override::name) != own.end() || !told.insert(mentioned).second)
         continue;

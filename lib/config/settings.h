@@ -62,6 +62,8 @@ class Setting {
   virtual std::string type_name() const = 0;    // "duration", "integer", …
   virtual std::string legal_range() const = 0;  // "1s to 1w"; "" when everything is legal
   virtual bool is_expanded() const { return true; }
+  // Whether `text` (expanded) would be a legal value; the error says what is.
+  virtual Result<> check(const std::string& text) const = 0;
 
  protected:
   Setting(Section& section, std::string name, Default fallback, std::string documentation,
@@ -87,6 +89,11 @@ class TypedSetting : public Setting {
 
   // The meaning of `text` under this setting's type and bounds. The error says what would be legal.
   virtual Result<V> parse(const std::string& text) const = 0;
+  Result<> check(const std::string& text) const final {
+    Result<V> parsed = parse(text);
+    if (!parsed) return std::unexpected(std::move(parsed).error());
+    return {};
+  }
 
   // The value of another parameter of the same type and bounds (a per-service name such as
   // "relay_destination_concurrency_limit"), or this setting's own when that is not set.

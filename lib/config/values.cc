@@ -40,7 +40,19 @@ class Evaluation {
   Evaluation(const Values& values, const Section* first) : values_(values), first_(first) {}
 
   Result<std::string> expand(std::string_view text) {
-    return config::expand(text, [this](std::string_view name) { return lookup(name); });
+    return config::expand(
+        text, [this](std::string_view name) { return lookup(name); },
+        [this](std::string_view name) { return is_not_empty(name); });
+  }
+
+  // For `${name?…}`. As in Postfix a name of the administrator's own counts by what is written, before
+  // expansion; so does a parameter while it is being worked out, which may thus ask for itself.
+  Result<bool> is_not_empty(std::string_view name) {
+    if (values_.declared(name, first_) == nullptr || std::ranges::find(open_, name) != open_.end())
+      return !values_.raw_in(name, first_).value_or("").empty();
+    const Result<std::optional<std::string>> value = lookup(name);
+    if (!value) return fail(value.error());
+    return *value && !(*value)->empty();
   }
 
   Result<std::optional<std::string>> lookup(std::string_view name) {

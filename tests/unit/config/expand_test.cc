@@ -100,6 +100,8 @@ TEST_CASE("deep nesting and huge results are refused") {
 TEST_CASE("names are found in conditions and branches") {
   CHECK(mentioned_names("$a ${b?{$c}:{${d}}} $$e ${{$f}=={x}?{$(g)}} $a $ x") ==
         std::vector<std::string>{"a", "b", "c", "d", "f", "g"});
+  CHECK(mentioned_names("$a ${b?{$c}:{${d}}} ${e : {$f}}", true) ==
+        std::vector<std::string>{"a", "c", "d", "f"});
 }
 
 TEST_CASE("levels compare by their parts") {

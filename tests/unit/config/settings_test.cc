@@ -126,6 +126,17 @@ TEST_CASE("all mistakes are told at once") {
         "main.cf, line 2: sample_tls = y: must be none, may or encrypt");
 }
 
+TEST_CASE("a condition counts the administrator's own names by what is written") {
+  Sample sample;
+  REQUIRE(sample.load(
+      Values::of_text("a = $nothing\nb =\nsample_banner = ${a?1}${b?2}${c?3}${sample_banner?4}\n")));
+  CHECK(sample.banner() == "14");
+  // A program's parameter counts by its value.
+  REQUIRE(
+      sample.load(Values::of_text("sample_new_name = $nothing\nsample_banner = ${sample_new_name?x}y\n")));
+  CHECK(sample.banner() == "y");
+}
+
 TEST_CASE("a parameter that refers to itself is refused, however long the way round") {
   Sample sample;
   CHECK_FALSE(sample.load(Values::of_text("sample_banner = $sample_banner\n")));
@@ -137,8 +148,7 @@ TEST_CASE("a parameter that refers to itself is refused, however long the way ro
 TEST_CASE("names that double at each step cost no more than their sum") {
   std::string text = "sample_banner = $a0\n";
   for (int i = 0; i < 90; ++i)
-    text += "a" + std::to_string(i) + " = ${a" + std::to_string(i + 1) + "?x}$a" + std::to_string(i + 1) +
-            "$a" + std::to_string(i + 1) + "\n";
+    text += "a" + std::to_string(i) + " = $a" + std::to_string(i + 1) + "$a" + std::to_string(i + 1) + "\n";
   Sample sample;
   CHECK(sample.load(Values::of_text(text)));
   CHECK(sample.banner().empty());
