@@ -4,7 +4,8 @@
     .\\" parameters: smtpd
 
 in man/*.N is followed, in build/man/*.N, by the list of the parameters that smtpd reads, as `prconf
---mdoc smtpd` prints it: items, for the .Bl -tag around the mark. `all` stands for every program. Pages without such a line are copied.
+--mdoc smtpd` prints it: a whole .Bl -tag list. `all` stands for every program. Pages without such a
+line are copied.
 
   man.py prconf [page…]
 """
