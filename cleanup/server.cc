@@ -24,6 +24,20 @@ Result<> Server::open_tables() {
       static_cast<std::size_t>(sections_.tables.berkeley_db_create_buffer_size());
   context.lmdb_map_size = static_cast<std::size_t>(sections_.tables.lmdb_map_size());
   context.fold_utf8 = sections_.limits.smtputf8_enable();
+  const CleanupConfig& config = sections_.cleanup;
+  const auto maps = [&](const config::List& setting) {
+    std::string list;
+    for (const std::string& item : setting()) list += item + " ";
+    return table::Maps::open(setting.name(), list, context);
+  };
+  checks_.header = maps(config.header_checks);
+  checks_.mime_header = maps(config.mime_header_checks);
+  checks_.nested_header = maps(config.nested_header_checks);
+  checks_.body = maps(config.body_checks);
+  checks_.body_limit = static_cast<std::size_t>(config.body_checks_limit());
+  checks_.header_limit = static_cast<std::size_t>(sections_.limits.header_size_limit());
+  checks_.nesting_limit = static_cast<std::size_t>(config.mime_nesting());
+  checks_.boundary_limit = static_cast<std::size_t>(config.mime_boundary());
   return mapper_.open(context);
 }
 

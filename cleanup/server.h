@@ -7,6 +7,7 @@
 #include "cleanup/announcer.h"
 #include "cleanup/committer.h"
 #include "cleanup/config.h"
+#include "cleanup/inspector.h"
 #include "cleanup/mapper.h"
 #include "cleanup/rewriter.h"
 #include "lib/daemon/daemon.h"
@@ -33,6 +34,8 @@ class Server {
   Mapper& mapper() { return mapper_; }
   Committer& committer() { return committer_; }
   Announcer& announcer() { return announcer_; }
+  const Checks& checks() const { return checks_; }
+  event::Workers& workers() { return *workers_; }  // the one thread that looks up
 
  private:
   daemon::Daemon& daemon_;
@@ -40,6 +43,7 @@ class Server {
   ipc::Pool rewrite_;
   Rewriter rewriter_;
   Mapper mapper_;
+  Checks checks_;
   Committer committer_;
   Announcer announcer_;
   std::unique_ptr<event::Workers> workers_;

@@ -1,6 +1,8 @@
 #include "cleanup/submission.h"
 
 #include <algorithm>
+
+#include <fmt/core.h>
 #include "cleanup/header_block.h"
 #include "lib/base/text.h"
 
@@ -34,6 +36,8 @@ Submission::Submission(Server& server, const protocol::Submit& submit)
     return;
   }
   content_.emplace(server_.committer().new_content(envelope_.id));
+  if (!submit.skip_checks && origin_ != protocol::Submit::Origin::internal && !server_.checks().empty())
+    inspector_.emplace(server_.checks());
 }
 
 Result<> Submission::take_envelope(const std::string& encoded) {
@@ -89,6 +93,7 @@ event::Task<protocol::Submitted> Submission::run(ipc::Channel& channel) {
   if (!answered() && in_header_) {
     co_await finish_header(header_.size());
   }
+  if (!answered()) co_await put_body({}, true);
   if (!answered() && last_ != '\n') put("\n");
   if (!answered()) co_await commit();
   co_return std::move(*answer_);
@@ -96,7 +101,7 @@ event::Task<protocol::Submitted> Submission::run(ipc::Channel& channel) {
 
 event::Task<> Submission::take(std::string_view bytes) {
   if (!in_header_) {
-    put(bytes);
+    co_await put_body(std::string(bytes), false);
     co_return;
   }
   header_ += bytes;
@@ -116,6 +121,14 @@ event::Task<> Submission::finish_header(std::size_t size) {
   rules.field_limit = static_cast<std::size_t>(sections.limits.header_size_limit());
   rules.dropped = config.drop_headers();
   HeaderBlock block(std::string_view(header_).substr(0, size), rules);
+  const std::size_t begin = block.body_offset();
+  if (inspector_) {
+    co_await server_.workers().run([&] { inspector_->header(block.fields()); });
+    take_judgement();
+    if (answered()) co_return;
+    const std::string inspected = block.text();  // a field may have become two
+    block = HeaderBlock(inspected, rules);
+  }
   if (block.hops() >= static_cast<std::size_t>(sections.limits.hopcount_limit())) {
     server_.log().info("{}: too many hops", envelope_.id);
     answer(Outcome::rejected, "5.4.0", "Error: too many hops");
@@ -149,14 +162,60 @@ event::Task<> Submission::finish_header(std::size_t size) {
   if (origin_ == protocol::Submit::Origin::local && sections.limits.smtputf8_enable() && block.has_8bit())
     envelope_.flags |= queue::flag::smtputf8;  // smtputf8_autodetect_classes: sendmail
 
-  const std::size_t begin = block.body_offset();
   const bool separated = begin >= 1 && begin <= header_.size() && header_[begin - 1] == '\n' &&
                          (begin == 1 || header_[begin - 2] == '\n');
   put(block.text());
   if (begin < header_.size() || separated) put("\n");
-  const std::string rest = header_.substr(std::min(begin, header_.size()));
+  std::string rest = header_.substr(std::min(begin, header_.size()));
   header_ = {};
-  if (!answered()) put(rest);
+  if (!answered()) co_await put_body(std::move(rest), false);
+}
+
+event::Task<> Submission::put_body(std::string bytes, bool end) {
+  if (!inspector_) co_return put(bytes);
+  std::string kept;
+  co_await server_.workers().run([&] {
+    inspector_->body(bytes, kept);
+    if (end) inspector_->finish(kept);
+  });
+  take_judgement();
+  put(kept);
+}
+
+// Logs what the checks found and obeys them; what they want of the recipients waits for the end.
+void Submission::take_judgement() {
+  Judgement now = inspector_->judge();
+  const queue::ClientAttributes& client = envelope_.client;
+  const std::string from =
+      client.address.empty() ? "local" : fmt::format("{}[{}]", client.name, client.address);
+  for (Finding& finding : now.findings) {
+    std::ranges::replace(finding.content, '\n', ' ');
+    std::string line = fmt::format("{}: {}: {} {} from {}; from=<{}>", envelope_.id, finding.action,
+                                   finding.where, finding.content, from, envelope_.sender);
+    if (!envelope_.recipients.empty()) line += fmt::format(" to=<{}>", envelope_.recipients.back().address);
+    if (!client.protocol.empty()) line += " proto=" + client.protocol;
+    if (!client.helo.empty()) line += fmt::format(" helo=<{}>", client.helo);
+    if (!finding.explanation.empty()) line += ": " + finding.explanation;
+    server_.log().info("{}", line);
+  }
+  now.findings.clear();
+  judgement_ = std::move(now);
+  if (judgement_.trouble) return refuse(*judgement_.trouble);
+  if (judgement_.rejected) {
+    std::string text = judgement_.rejected->empty() ? "message content rejected" : *judgement_.rejected;
+    std::string dsn = "5.7.1";
+    const std::size_t blank = std::min(text.find(' '), text.size());
+    const std::string_view code = std::string_view(text).substr(0, blank);
+    if (code.size() >= 5 && (code[0] == '4' || code[0] == '5') && code[1] == '.' &&
+        code.find_first_not_of("0123456789.") == std::string_view::npos) {
+      dsn = code;
+      text = trim(std::string_view(text).substr(blank));
+    }
+    return answer(Outcome::rejected, dsn, text);
+  }
+  if (judgement_.held) envelope_.flags |= queue::flag::hold;
+  if (judgement_.discarded) envelope_.flags |= queue::flag::discard;
+  if (!judgement_.filter.empty()) envelope_.content_filter = judgement_.filter;
 }
 
 void Submission::put(std::string_view bytes) {
@@ -172,6 +231,15 @@ void Submission::put(std::string_view bytes) {
 }
 
 event::Task<> Submission::commit() {
+  if (!judgement_.redirect.empty()) {
+    envelope_.recipients.clear();
+    envelope_.recipients.emplace_back().address = judgement_.redirect;
+  }
+  for (const std::string& copy : judgement_.copies) {
+    queue::Recipient& recipient = envelope_.recipients.emplace_back();
+    recipient.address = copy;
+    recipient.notify = queue::notify::never;
+  }
   const Mapper::Wanted wanted{.mappings = mappings_, .copies = origin_ != protocol::Submit::Origin::internal};
   const Result<> mapped = co_await server_.mapper().map_recipients(envelope_, wanted);
   if (!mapped) co_return refuse(mapped.error());

@@ -31,7 +31,9 @@ class Submission {
   Result<> take_envelope(const std::string& encoded);
   event::Task<> take(std::string_view bytes);
   event::Task<> finish_header(std::size_t size);
+  event::Task<> put_body(std::string bytes, bool end);
   void put(std::string_view bytes);
+  void take_judgement();
   event::Task<> commit();
   bool answered() const { return answer_.has_value(); }
   void answer(Outcome outcome, std::string dsn, std::string reply);  // the first answer counts
@@ -42,6 +44,8 @@ class Submission {
   const bool mappings_;
   queue::Envelope envelope_;
   std::optional<queue::ContentBuffer> content_;
+  std::optional<Inspector> inspector_;
+  Judgement judgement_;
   std::optional<protocol::Submitted> answer_;
 
   std::string header_;  // what has arrived, until the header is complete
