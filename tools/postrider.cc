@@ -17,9 +17,9 @@
 #include "lib/daemon/log_writer.h"
 #include "lib/os/environment.h"
 #include "lib/os/process.h"
-#include "tools/configuration_findings.h"
 #include "tools/installation.h"
 #include "tools/instance.h"
+#include "tools/prconf.h"
 
 namespace postrider::tools {
 namespace {
@@ -79,6 +79,15 @@ class Reporter {
   std::string tag_;
   bool opened_ = false;
 };
+
+// Parameters with impossible values, names nobody knows, overridden entries.
+std::vector<Finding> configuration_findings(const std::string& config_directory) {
+  std::vector<Finding> findings;
+  const Findings found = check_configuration(config_directory);
+  for (const std::string& text : found.errors) findings.push_back({true, text, ""});
+  for (const std::string& text : found.warnings) findings.push_back({false, text, ""});
+  return findings;
+}
 
 class Command {
  public:
