@@ -28,6 +28,11 @@ LINK_sanitize := -fsanitize=address,undefined
 LINK_fuzz := -fsanitize=address,undefined
 $(if $(FLAGS_$(FLAVOUR)),,$(error FLAVOUR is one of release, debug, sanitize, fuzz))
 
+# Reports of the sanitizers with names and stacks.
+export UBSAN_OPTIONS ?= print_stacktrace=1
+export ASAN_OPTIONS ?= detect_stack_use_after_return=1
+export ASAN_SYMBOLIZER_PATH ?= $(shell command -v llvm-symbolizer-19)
+
 PACKAGES := $(shell awk '!/^\#/ && $$3 ~ /^[a-z]/ {print $$3}' mk/packages.txt)
 LIBRARIES := $(shell awk '!/^\#/ && $$3 ~ /^-l/ {print $$3}' mk/packages.txt)
 PACKAGE_CFLAGS ?= $(shell pkg-config --cflags $(PACKAGES))

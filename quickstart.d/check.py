@@ -8,6 +8,7 @@ import concurrent.futures
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,11 @@ class Tally:
             self.complaints.append(what)
             say(f"FAILED {what}")
             say("".join(f"    {line}\n" for line in output.splitlines()[-80:]))
+
+
+# As mk/flavours.mk has them: reports of the sanitizers with names and stacks.
+SANITIZERS = {"UBSAN_OPTIONS": "print_stacktrace=1", "ASAN_OPTIONS": "detect_stack_use_after_return=1",
+              "ASAN_SYMBOLIZER_PATH": shutil.which("llvm-symbolizer-19") or ""}
 
 
 def run(command, seconds, **more):
@@ -70,7 +76,7 @@ def unit_tests(tally):
     binaries = made("check/*", "sanitize")
     step(f"unit tests ({len(binaries)} rooms)")
     with concurrent.futures.ThreadPoolExecutor(build.JOBS) as pool:
-        results = pool.map(lambda b: run([b], UNIT_SECONDS), binaries)
+        results = pool.map(lambda b: run([b], UNIT_SECONDS, env=os.environ | SANITIZERS), binaries)
         for binary, (code, output) in zip(binaries, results):
             tally.add(*catch_counts(code, output), f"unit tests of {binary.name}", output)
 
@@ -79,7 +85,8 @@ def fuzz_replay(tally):
     fuzzers = made("fuzz/*", "sanitize")
     step(f"fuzz corpora ({len(fuzzers)})")
     for fuzzer in fuzzers:
-        code, output = run([fuzzer, TOP / "tests" / "fuzz" / "corpus" / fuzzer.name], UNIT_SECONDS)
+        code, output = run([fuzzer, TOP / "tests" / "fuzz" / "corpus" / fuzzer.name], UNIT_SECONDS,
+                           env=os.environ | SANITIZERS)
         tally.add(code == 0, code != 0, f"the corpus of {fuzzer.name}", output)
 
 
