@@ -2,12 +2,9 @@
 
 import os
 import subprocess
-import sys
 
 from paths import TOP
 from say import Failure, Progress, say, step
-
-sys.path.insert(0, str(TOP / "mk"))
 
 JOBS = os.cpu_count() or 2
 # What make prints for each thing it makes (mk/rules.mk).

@@ -8,8 +8,8 @@ import pathlib
 import pwd
 import subprocess
 
+from paths import TOP  # first: it makes install known
 import install
-from paths import TOP
 from root import DOMAIN, HOST
 from say import Failure
 
@@ -156,9 +156,19 @@ def write_users(root):
     changed |= write(root.etc / "mailboxes", "".join(
         f"{a} {a.split('@')[1]}/{a.split('@')[0]}/Maildir/\n" for a in users))
     changed |= write(root.etc / "owners", "".join(f"{a} {u['uid']}\n" for a, u in users.items()))
-    changed |= write(root.etc / "aliases", "postmaster: " + root.user + "\n")
+    if write(root.etc / "aliases", "postmaster: " + root.user + "\n") or not (root.etc / "aliases.db").exists():
+        root.aliases_changed = True
     root.save()
     return changed
+
+
+def build_aliases(root):
+    """hash: tables are read from their built form; what builds them needs main.cf."""
+    pralias = root.file("sbin", "pralias")
+    if root.aliases_changed and pralias.exists():
+        done = subprocess.run([pralias, "-c", root.etc, f"hash:{root.etc}/aliases"], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failure(f"pralias failed:\n{done.stderr}")
 
 
 def openssl(*arguments, **more):
@@ -195,4 +205,5 @@ def write_all(root, built):
     users = write_users(root)
     main = write(root.etc / "main.cf", main_cf(root))
     master = write(root.etc / "master.cf", master_cf(root, services(root)))
+    build_aliases(root)
     return programs, master, users or main

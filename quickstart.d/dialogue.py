@@ -33,8 +33,10 @@ class Dialogue:
             raise Failure("the server closed the connection")
         text = raw.decode("utf-8", "replace").rstrip("\r\n")
         if self.show:
-            took = (time.monotonic() - self.asked) * 1000
-            say(f"  {took:8.1f} ms  S: {text}")
+            # The first line of an answer carries the time it took.
+            took = f"{(time.monotonic() - self.asked) * 1000:8.1f} ms" if self.asked else " " * 11
+            say(f"  {took}  S: {text}")
+            self.asked = None
         return text
 
     def send(self, text, shown=None):

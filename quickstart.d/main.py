@@ -132,7 +132,7 @@ def main():
     except Failure as failure:
         print(f"quickstart: {failure}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenPipeError):
         return 130
 
 

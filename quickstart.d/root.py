@@ -55,6 +55,7 @@ class Root:
         self.path = pathlib.Path(directory).absolute()
         self.as_root = os.geteuid() == 0
         self.state = {}
+        self.aliases_changed = False
         if self.path.exists():
             self.path = self.path.resolve()
         if self.file("instance.json").exists():
@@ -154,11 +155,11 @@ class Root:
         """None when no master runs."""
         try:
             pid = int((self.spool / "pid" / "master.pid").read_text().split()[0])
-            os.kill(pid, 0)
-            name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+            # pid (name) state …; a process that nobody has waited for yet is not running
+            name, state = pathlib.Path(f"/proc/{pid}/stat").read_text().split("(", 1)[1].rsplit(")", 1)
         except (OSError, ValueError, IndexError):
             return None
-        return pid if name == "master" else None
+        return pid if name == "master" and state.split()[0] != "Z" else None
 
     def facts(self, services):
         """What --json prints. `services` are those whose programs exist."""

@@ -40,31 +40,42 @@ def pytest_runtest_setup(item):
 
 
 @pytest.fixture(scope="session")
-def make_instance():
-    """make_instance(name=value…) -> Instance; all are stopped and removed at the end of the run."""
-    # Not under pytest's own folder: recipients of their own uid must get through.
+def instances():
+    """Where instances are: not under pytest's own folder, since recipients of their own uid must get through."""
     base = pathlib.Path(tempfile.mkdtemp(prefix="postrider-test-"))
     base.chmod(0o755)
-    made = []
-
-    def make(*, master_cf="", **settings):
-        one = Instance(base / str(len(made)), settings, master_cf)
-        made.append(one)
-        one.up()
-        return one
-
-    yield make
-    for one in made:
-        one.down()
+    yield base
     if os.environ.get("KEEP_INSTANCES"):
         print(f"instances are kept in {base}")
     else:
         shutil.rmtree(base, ignore_errors=True)
 
 
+def maker(base, name, made):
+    def make(*, master_cf="", **settings):
+        one = Instance(base / f"{name}{len(made)}", settings, master_cf)
+        made.append(one)
+        one.up()
+        return one
+    return make
+
+
+@pytest.fixture
+def make_instance(instances, request):
+    """make_instance(name=value…) -> Instance, stopped when the test ends."""
+    made = []
+    name = "".join(c if c.isalnum() else "_" for c in request.node.name.removeprefix("test_"))[:40]
+    yield maker(instances, name, made)
+    for one in made:
+        one.down()
+
+
 @pytest.fixture(scope="session")
-def instance(make_instance):
-    return make_instance()
+def instance(instances):
+    made = []
+    yield maker(instances, "shared", made)()
+    for one in made:
+        one.down()
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ class Load:
         self.acknowledged = set()
         self.lock = threading.Lock()
         self.next = 0
+        self.last_problem = None
         self.over = threading.Event()
         self.threads = [threading.Thread(target=self.send, daemon=True) for _ in range(senders)]
         for thread in self.threads:
@@ -33,8 +34,9 @@ class Load:
                 number = self.next
             try:
                 self.instance.send(self.user.address, subject=f"letter {number}")
-            except (OSError, smtplib.SMTPException, AssertionError):
+            except (OSError, smtplib.SMTPException, AssertionError) as problem:
                 # Not acknowledged, so nothing is owed; a server that is gone is asked again shortly.
+                self.last_problem = problem
                 self.over.wait(0.05)
                 continue
             with self.lock:
@@ -48,7 +50,7 @@ class Load:
 
     def reach(self, count):
         wait_until(lambda: len(self.acknowledged) >= count, lambda: f"{count} acknowledged, there are "
-                   f"{len(self.acknowledged)}\n{self.instance.log_tail()}", 60)
+                   f"{len(self.acknowledged)}; {self.last_problem!r}\n{self.instance.log_tail()}", 60)
 
 
 def arrived(user):

@@ -80,11 +80,10 @@ def test_commands_sent_with_starttls_are_not_obeyed(instance, user):
         smtp.reply("220")
         smtp.ask("EHLO client.example", "250")
         smtp.send(b"STARTTLS\r\nMAIL FROM:<injected@elsewhere.example>\r\n")
-        smtp.reply("220")
-        try:
-            smtp.start_tls(instance.ca_file)
-        except OSError:
-            return  # hanging up on the attempt is as good
+        if smtp.line().startswith("521"):
+            assert smtp.read_to_end() == b"", "hanging up is the answer"
+            return
+        smtp.start_tls(instance.ca_file)
         smtp.ask("EHLO client.example", "250")
         smtp.ask(f"RCPT TO:<{user.address}>", "503")
 
@@ -95,11 +94,11 @@ def test_strangers_may_not_relay_and_unknown_recipients_are_refused(make_instanc
         smtp.reply("220")
         smtp.ask("EHLO client.example", "250")
         smtp.ask("MAIL FROM:<a@elsewhere.example>", "250")
-        smtp.ask("RCPT TO:<b@faraway.example>", "554 5.7.1")
+        smtp.ask("RCPT TO:<b@faraway.example>", "454 4.7.1")
         smtp.ask(f"RCPT TO:<nobody-here@{instance.domain}>", "550 5.1.1")
         smtp.ask(f"RCPT TO:<{instance.user}>", "250")
         smtp.ask("QUIT", "221")
-    instance.wait_for_log(r"NOQUEUE: reject: RCPT from \S+\[127\.0\.0\.1\]: 554 5\.7\.1 <b@faraway\.example>: "
+    instance.wait_for_log(r"NOQUEUE: reject: RCPT from \S+\[127\.0\.0\.1\]: 454 4\.7\.1 <b@faraway\.example>: "
                           r"Relay access denied; from=<a@elsewhere\.example> to=<b@faraway\.example> proto=ESMTP "
                           r"helo=<client\.example>")
 
