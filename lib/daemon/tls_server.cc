@@ -118,6 +118,10 @@ event::Task<> TlsServer::keep_current() {
 }
 
 event::Task<Result<tls::Info>> TlsServer::accept(io::Stream& stream, MonoTime deadline) {
+  if (stale_) {
+    stale_ = false;
+    co_await fetch_chains(std::min(deadline, loop_.after(patience)));
+  }
   if (!context_) co_return fail(Trouble::temporary, trouble_);
   // What the buffer holds was sent in clear. What the kernel holds may be the ClientHello already; if it
   // is not, the handshake fails.
@@ -136,7 +140,11 @@ event::Task<Result<std::string>> TlsServer::sign(tls::SignRequest request, MonoT
   const protocol::Sign question{std::move(request)};
   Result<protocol::Signed> reply = co_await pool_.ask<protocol::Signed>(question, deadline);
   if (!reply) co_return fail(reply.error());
-  if (reply->signature.empty()) co_return fail(Trouble::temporary, "keys: " + reply->trouble);
+  if (reply->signature.empty()) {
+    // A certificate was renewed: the key that goes with ours is gone.
+    stale_ = true;
+    co_return fail(Trouble::temporary, "keys: " + reply->trouble);
+  }
   co_return std::move(reply->signature);
 }
 

@@ -62,6 +62,7 @@ class TlsServer final : public io::KeySigner {
   tls::ServerSettings settings_;
   std::optional<tls::ServerContext> context_;
   std::string trouble_;
+  bool stale_ = false;  // keys refused a signature; its certificates are asked for again
 };
 
 }  // namespace postrider::daemon

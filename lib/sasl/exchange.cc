@@ -2,7 +2,6 @@
 
 #include <sasl/sasl.h>
 
-#include "lib/base/log.h"
 #include "lib/base/text.h"
 #include "lib/sasl/cyrus.h"
 #include "lib/sasl/password_scheme.h"
@@ -16,6 +15,23 @@ namespace {
 // No mechanism needs more; a client that goes on has no end in mind.
 constexpr std::size_t max_steps = 12;
 constexpr std::uint32_t scram_iterations = 4096;
+
+// Cyrus loses memory over names that exceed its buffer of 1024 bytes, so longer responses than a name
+// of ours needs do not get there.
+constexpr std::size_t max_response = 1000;
+
+// RFC 4616: [authorization] NUL name NUL password.
+bool is_plain_message(std::string_view response) {
+  const auto parts = split(response, '\0');
+  return parts.size() == 3 && parts[0].size() <= 255 && parts[1].size() <= 255 &&
+         parts[2].size() <= max_response;
+}
+
+bool is_acceptable(std::string_view mechanism, std::string_view response) {
+  if (mechanism == "PLAIN") return is_plain_message(response);
+  const bool named = mechanism.starts_with("SCRAM-") || mechanism.ends_with("-MD5");
+  return !named || response.size() <= max_response;
+}
 
 int on_check(sasl_conn_t*, void* context, const char* user, const char* password, unsigned size, propctx*) {
   return static_cast<Exchange*>(context)->check_password(user, {password, size});
@@ -69,17 +85,23 @@ StepResult Exchange::start(const std::string& mechanism, const std::string* init
   if (std::find(offered.begin(), offered.end(), mechanism_) == offered.end()) {
     return {StepKind::bad_mechanism, "", "", "mechanism " + mechanism_.substr(0, 40) + " is not offered"};
   }
-  if (initial && !initial->empty() && !is_acceptable(*initial)) return refused_name(*initial);
+  if (mechanism_ == "LOGIN") return login(initial);
+  return start_cyrus(mechanism_, initial);
+}
+
+StepResult Exchange::start_cyrus(const std::string& mechanism, const std::string* initial) {
+  if (initial && !is_acceptable(mechanism, *initial)) return malformed();
   const char* data = nullptr;
   unsigned size = 0;
-  const int code = sasl_server_start(connection_, mechanism_.c_str(), initial ? initial->data() : nullptr,
+  const int code = sasl_server_start(connection_, mechanism.c_str(), initial ? initial->data() : nullptr,
                                      initial ? static_cast<unsigned>(initial->size()) : 0, &data, &size);
   return finish(code, data, size);
 }
 
 StepResult Exchange::next(const std::string& response) {
   if (++steps_ > max_steps || !connection_) return {StepKind::malformed, "", tried_user_, "too many steps"};
-  if (!is_acceptable(response)) return refused_name(response);
+  if (mechanism_ == "LOGIN") return login(&response);
+  if (!is_acceptable(mechanism_, response)) return malformed();
   const char* data = nullptr;
   unsigned size = 0;
   const int code =
@@ -87,15 +109,28 @@ StepResult Exchange::next(const std::string& response) {
   return finish(code, data, size);
 }
 
-// Cyrus' LOGIN loses memory when it cannot make a user of the name, so such names do not get there.
-bool Exchange::is_acceptable(std::string_view response) {
-  if (mechanism_ != "LOGIN" || login_name_seen_) return true;
-  login_name_seen_ = true;
-  return is_user_name(response) && !trim(response).empty();
+// LOGIN is PLAIN in two questions, and asked as such: Cyrus' own loses memory over names that it
+// cannot make a user of.
+StepResult Exchange::login(const std::string* response) {
+  if (!response || (response->empty() && !login_asked_)) {
+    login_asked_ = true;
+    return {StepKind::challenge, "Username:", "", ""};
+  }
+  if (response->find('\0') != std::string::npos) return malformed();
+  if (!login_name_) {
+    login_name_ = *response;
+    return {StepKind::challenge, "Password:", "", ""};
+  }
+  std::string plain = std::string(1, '\0') + *login_name_ + '\0' + *response;
+  login_name_.reset();
+  StepResult result = start_cyrus("PLAIN", &plain);
+  tls::wipe(plain);
+  if (result.kind == StepKind::challenge) return malformed();
+  return result;
 }
 
-StepResult Exchange::refused_name(std::string_view name) {
-  return {StepKind::failure, "", printable(name.substr(0, 255)), "malformed user name"};
+StepResult Exchange::malformed() const {
+  return {StepKind::malformed, "", tried_user_, "malformed response of mechanism " + mechanism_};
 }
 
 StepResult Exchange::finish(int code, const char* data, unsigned size) {

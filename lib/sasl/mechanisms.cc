@@ -110,7 +110,11 @@ Result<std::unique_ptr<Mechanisms>> Mechanisms::load(Authenticator& authenticato
 }
 
 Result<> Mechanisms::start() {
-  for (const std::string& name : settings_.wanted) list_ += (list_.empty() ? "" : " ") + upper(name);
+  for (const std::string& name : settings_.wanted) {
+    // LOGIN is made of PLAIN, see Exchange.
+    const std::string needed = iequals(name, "LOGIN") ? "PLAIN" : upper(name);
+    list_ += (list_.empty() ? "" : " ") + needed;
+  }
   sasl_set_mutex(mutex_new, mutex_lock, mutex_unlock, mutex_free);
   callbacks_ = std::make_unique<CallbackTable>();
   callbacks_->add(SASL_CB_GETOPT, on_option, this);
@@ -127,8 +131,9 @@ Result<> Mechanisms::start() {
   const char** present = sasl_global_listmech();
   for (const std::string& wanted : settings_.wanted) {
     const std::string name = upper(wanted);
+    const std::string needed = name == "LOGIN" ? "PLAIN" : name;
     const char** found = present;
-    while (found && *found && name != *found) ++found;
+    while (found && *found && needed != *found) ++found;
     if (!found || !*found) {
       log_.warning("SASL mechanism {} is not there; is its plug-in installed?", name);
     } else if (std::find(names_.begin(), names_.end(), name) == names_.end()) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -99,8 +100,9 @@ class Exchange {
 
  private:
   Exchange(const Mechanisms& mechanisms, std::string client_address, bool plaintext);
-  bool is_acceptable(std::string_view response);
-  static StepResult refused_name(std::string_view name);
+  StepResult start_cyrus(const std::string& mechanism, const std::string* initial);
+  StepResult login(const std::string* response);
+  StepResult malformed() const;
   StepResult finish(int code, const char* data, unsigned size);
 
   const Mechanisms& mechanisms_;
@@ -114,7 +116,8 @@ class Exchange {
   std::string reason_;
   Verdict verdict_ = Verdict::mismatch;
   std::size_t steps_ = 0;
-  bool login_name_seen_ = false;  // LOGIN: what comes next is the password
+  bool login_asked_ = false;               // LOGIN: for the name
+  std::optional<std::string> login_name_;  // the name, once it came
 };
 
 }  // namespace postrider::sasl
