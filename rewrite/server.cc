@@ -64,9 +64,9 @@ event::Task<> Server::answer(ipc::Channel& channel, ipc::Frame frame) {
     const Context context = rewrite->context == "remote" ? Context::remote : Context::local;
     protocol::Rewritten answer;
     for (const std::string& address : rewrite->addresses) {
-      std::string done = resolver_->rewrite(address, context);
+      answer.addresses.push_back(resolver_->rewrite(address, context));
       // What would grow over the cap stays as it was.
-      answer.addresses.push_back(done.size() <= queue::max_address_bytes ? std::move(done) : address);
+      if (answer.addresses.back().size() > queue::max_address_bytes) answer.addresses.back() = address;
     }
     channel.put(answer);
   } else if (const auto resolve = frame.as<protocol::Resolve>()) {
