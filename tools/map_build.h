@@ -1,4 +1,4 @@
-// Building databases from source files, for prmap, pralias and newaliases.
+// Building databases from source files, for prmap and pralias.
 #pragma once
 
 #include <string>

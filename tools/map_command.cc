@@ -319,29 +319,4 @@ int run_map_command(const std::vector<std::string>& arguments, MapKind kind, con
   return status ? *status : stop(status.error());
 }
 
-bool rebuild_aliases(const std::string& config_directory, Log& log) {
-  config::Tables tables;
-  config::Limits limits;
-  config::Domains domains;
-  Result<config::Values> values = config::Values::load(config_directory);
-  const Result<> loaded =
-      values ? config::load(*values, {&tables, &limits, &domains}) : Result<>(fail(values.error()));
-  if (!loaded) {
-    log.fatal("{}", loaded.error().text());
-    return false;
-  }
-  const SystemClock clock;
-  const table::Context context = table::configured(tables, limits, os::system_files(), log, clock);
-  MapRequest request;
-  request.kind = MapKind::alias;
-  bool all = true;
-  for (const std::string& one : domains.alias_database()) {
-    request.tables = {one};
-    const Result<int> status = build_maps(request, context, -1);
-    if (!status) log.fatal("{}", status.error().text());
-    all = all && status.has_value();
-  }
-  return all;
-}
-
 }  // namespace postrider::tools

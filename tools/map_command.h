@@ -1,7 +1,7 @@
 // prmap and pralias: build, change, list and ask lookup tables, as postmap(1) and postalias(1) do.
 //
 // One implementation, since the two differ only in how a source line is read and in what an alias
-// database holds besides its aliases. Used by the two commands and by newaliases. Messages are
+// database holds besides its aliases. newaliases runs pralias. Messages are
 // Postfix's; called under its names the commands also call themselves so.
 #pragma once
 
@@ -64,9 +64,5 @@ Result<MapRequest> parse_map_request(const std::vector<std::string>& arguments, 
 
 // The whole command; returns its exit status.
 int run_map_command(const std::vector<std::string>& arguments, MapKind kind, const Terminal& terminal);
-
-// For newaliases: builds every table of $alias_database. False when one could not be built; the log says
-// which.
-bool rebuild_aliases(const std::string& config_directory, Log& log);
 
 }  // namespace postrider::tools
