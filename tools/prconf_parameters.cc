@@ -84,6 +84,10 @@ class Shower {
         if (!request_.quiet) unknown(name);
       } else if (!request_.only_set || is_set(name)) {
         if (!show(name)) return false;
+        // What is set is told of with all others.
+        if (!request_.quiet && !values_.is_set(name) && catalogue_.find(name) == nullptr &&
+            names_.of_service(name) == nullptr)
+          console_.warning(fmt::format("{}: known to Postfix, without effect here", name));
       }
     }
     return true;

@@ -128,6 +128,36 @@ TEST_CASE("an unknown name draws a warning and the nearest one") {
         "prconf: warning: utterly_unheard_of: unknown parameter\n");
 }
 
+TEST_CASE("a parameter of Postfix that has no effect here prints as empty, with a warning") {
+  const auto answer = Site("").run({"qmqpd_timeout"});
+  CHECK(answer.status == 0);
+  CHECK(answer.out == "qmqpd_timeout =\n");
+  CHECK(answer.err == "prconf: warning: qmqpd_timeout: known to Postfix, without effect here\n");
+}
+
+TEST_CASE("a main.cf as Debian writes it is accepted unchanged") {
+  const std::string debian =
+      "# See /usr/share/postfix/main.cf.dist for a commented, more complete version\n\n"
+      "smtpd_banner = $myhostname ESMTP $mail_name (Debian/GNU)\nbiff = no\n\n"
+      "# appending .domain is the MUA's job.\nappend_dot_mydomain = no\n\n"
+      "readme_directory = no\ncompatibility_level = 3.6\n\n# TLS parameters\n"
+      "smtpd_tls_cert_file=/etc/ssl/certs/ssl-cert-snakeoil.pem\n"
+      "smtpd_tls_key_file=/etc/ssl/private/ssl-cert-snakeoil.key\nsmtpd_tls_security_level=may\n\n"
+      "smtp_tls_CApath=/etc/ssl/certs\nsmtp_tls_security_level=may\n"
+      "smtp_tls_session_cache_database = btree:${data_directory}/smtp_scache\n\n"
+      "smtpd_relay_restrictions = permit_mynetworks permit_sasl_authenticated defer_unauth_destination\n"
+      "myhostname = mail.example.org\nalias_maps = hash:/etc/aliases\nalias_database = hash:/etc/aliases\n"
+      "mydestination = $myhostname, mail.example.org, localhost.example.org, , localhost\nrelayhost = \n"
+      "mynetworks = 127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128\nmailbox_size_limit = 0\n"
+      "recipient_delimiter = +\ninet_interfaces = all\ninet_protocols = all\n";
+  const Site site(debian, "smtp inet n - y - - smtpd\n");
+  const auto answer = site.run({"--check"});
+  INFO(answer.err);
+  CHECK(answer.status == 0);
+  CHECK(answer.err.find("did you mean") == std::string::npos);
+  CHECK(answer.err.find("undefined") == std::string::npos);
+}
+
 TEST_CASE("names without effect are told unless -q") {
   const Site site("myhostnme = x\nrelayhost = $nowhere\n");
   CHECK(site.run({"-n"}).err ==
