@@ -251,7 +251,7 @@ event::Task<RecipientOutcome> LocalAgent::send_forwards(Delivery& delivery) {
     ForwardJob job{
         cleanup_path_, std::move(*encoded),
         delivery.letter.mail(std::move(fields), {forward.ancestors.begin(), forward.ancestors.end()})};
-    const auto forwarded = co_await crew_.run<Forwarded>(default_rights_, job, Seconds{1000});
+    const auto forwarded = co_await crew_.run<Forwarded>(queue_rights_, job, Seconds{1000});
     RecipientOutcome outcome =
         forwarded ? outcome_of(forwarded->ending, "forwarded as " + forwarded->id, "cannot forward: ")
                   : deferred("4.3.0", forwarded.error().text());

@@ -1,8 +1,7 @@
 #include "local/local_agent.h"
 
 #include <algorithm>
-
-#include <unistd.h>
+#include <tuple>
 
 #include <fmt/core.h>
 
@@ -43,14 +42,17 @@ LocalAgent::LocalAgent(Surroundings around, const LocalSettings& settings)
       cleanup_path_(protocol::public_service(settings.services.cleanup_service_name())) {}
 
 Result<> LocalAgent::open() {
-  if (!around_.as_root) {
-    default_rights_ = {::geteuid(), ::getegid(), {}};
-    return {};
+  if (!around_.as_root) return {};
+  for (const auto& [parameter, account, rights] :
+       {std::tuple("default_privs", &around_.default_privs, &default_rights_),
+        std::tuple("mail_owner", &around_.mail_owner, &queue_rights_)}) {
+    const auto found = find_identity(*account);
+    if (!found) return fail(found.error().within(parameter));
+    if (found->uid == 0) {
+      return fail(Trouble::configuration, fmt::format("{}: must not be a privileged user", parameter));
+    }
+    *rights = *found;
   }
-  const auto rights = find_identity(around_.default_privs);
-  if (!rights) return fail(rights.error().within("default_privs"));
-  if (rights->uid == 0) return fail(Trouble::configuration, "default_privs: must not be a privileged user");
-  default_rights_ = *rights;
   return {};
 }
 

@@ -45,12 +45,12 @@ class LocalAgent {
     event::TaskScope& tasks;
     event::StopToken stop;
     bool as_root = false;
-    std::string service_name;              // "local": relay= in the log, and our own transport
-    std::string default_privs;             // of config::Paths
-    std::vector<std::string> environment;  // export_environment
+    std::string service_name;               // "local": relay= in the log, and our own transport
+    std::string default_privs, mail_owner;  // of config::Paths
+    std::vector<std::string> environment;   // export_environment
   };
   LocalAgent(Surroundings around, const LocalSettings& settings);
-  // Looks up default_privs. configuration: there is no such account, or it is root's.
+  // Looks up default_privs and mail_owner. configuration: there is no such account, or it is root's.
   Result<> open();
 
   // Serves one delivery request; throws Ended when it is malformed.
@@ -133,6 +133,7 @@ class LocalAgent {
   std::string cleanup_path_;
   std::map<std::string, std::unique_ptr<ipc::Pool>> transports_;
   Identity default_rights_;
+  Identity queue_rights_;  // of mail_owner, who may talk to cleanup
 };
 
 }  // namespace postrider::local

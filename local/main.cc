@@ -15,10 +15,10 @@ int main(int argc, char** argv) {
                      &settings.limits, &settings.services, &settings.tables})) {
     return daemon.exit_status();
   }
-  local::LocalAgent agent(
-      {daemon.loop(), daemon.log(), daemon.files(), daemon.tasks(), daemon.stop_token(), daemon.as_root(),
-       daemon.service_name(), daemon.paths().default_privs(), daemon.process().export_environment()},
-      settings);
+  local::LocalAgent agent({daemon.loop(), daemon.log(), daemon.files(), daemon.tasks(), daemon.stop_token(),
+                           daemon.as_root(), daemon.service_name(), daemon.paths().default_privs(),
+                           daemon.paths().mail_owner(), daemon.process().export_environment()},
+                          settings);
   if (const auto opened = agent.open(); !opened) return daemon.fatal(opened.error());
   return daemon.serve_requests(
       [&](ipc::Channel& channel, ipc::Frame frame) { return agent.handle(channel, std::move(frame)); });

@@ -33,10 +33,17 @@ struct Office : test::PostOffice {
                               &settings.limits, &settings.services, &settings.tables});
     INFO((loaded ? "" : loaded.error().text()));
     REQUIRE(loaded.has_value());
-    agent = std::make_unique<LocalAgent>(
-        LocalAgent::Surroundings{
-            loop, log, os::system_files(), tasks, stop.token(), false, "local", "nobody", {"TZ=UTC"}},
-        settings);
+    agent = std::make_unique<LocalAgent>(LocalAgent::Surroundings{loop,
+                                                                  log,
+                                                                  os::system_files(),
+                                                                  tasks,
+                                                                  stop.token(),
+                                                                  false,
+                                                                  "local",
+                                                                  "nobody",
+                                                                  "nobody",
+                                                                  {"TZ=UTC"}},
+                                         settings);
     REQUIRE(agent->open().has_value());
   }
   ~Office() {
