@@ -11,6 +11,7 @@ using protocol::RecipientOutcome;
 
 namespace {
 
+constexpr int resolve_attempts = 5;
 constexpr unsigned most_losses = 3;  // agents that may die on a message before it is deferred
 
 RecipientOutcome deferred(std::string dsn, std::string reason) {
@@ -51,8 +52,13 @@ event::Task<> QueueManager::resolve(Message& message) {
         question.addresses.push_back(message.envelope.recipients[index].address);
       Result<protocol::Resolved> answer = fail(Trouble::temporary, "stopped");
       try {
-        answer = co_await pool(services_.rewrite_service_name())
-                     .ask<protocol::Resolved>(question, loop_.after(Seconds{60}));
+        // A rewrite process that dies is soon replaced: not a reason to put the message aside.
+        for (int attempt = 0; attempt < resolve_attempts; ++attempt) {
+          answer = co_await pool(services_.rewrite_service_name())
+                       .ask<protocol::Resolved>(question, loop_.after(Seconds{60}));
+          if (answer) break;
+          co_await loop_.sleep(Seconds{1}, daemon_.drain_token());
+        }
       } catch (const io::Ended&) {
         co_return;  // the process ends; the message is where it was
       }
@@ -62,8 +68,11 @@ event::Task<> QueueManager::resolve(Message& message) {
       }
       log_.warning("{}: recipients cannot be resolved: {}", message.envelope.id,
                    answer ? "malformed answer" : answer.error().text());
-      for (const std::uint32_t index : batch)
-        settle_recipient(message, index, deferred("4.3.0", "address resolver failure"));
+      for (const std::uint32_t index : batch) {
+        RecipientOutcome outcome = deferred("4.3.0", "address resolver failure");
+        log_status(message, index, outcome);
+        settle_recipient(message, index, std::move(outcome));
+      }
     }
     resolvers_.release();
   }
