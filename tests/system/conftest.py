@@ -14,7 +14,7 @@ import tempfile
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import TOP, Instance  # noqa: E402
+from harness import TOP, Instance, run  # noqa: E402
 
 
 # What every test needs: a letter in, and into a mailbox.
@@ -71,11 +71,17 @@ def make_instance(instances, request):
 
 
 @pytest.fixture(scope="session")
-def instance(instances):
+def make_lasting_instance(instances):
+    """The same for fixtures of a wider scope: stopped at the end of the run."""
     made = []
-    yield maker(instances, "shared", made)()
+    yield maker(instances, "lasting", made)
     for one in made:
         one.down()
+
+
+@pytest.fixture(scope="session")
+def instance(make_lasting_instance):
+    return make_lasting_instance()
 
 
 @pytest.fixture
@@ -85,8 +91,9 @@ def user(instance):
 
 
 @pytest.fixture(scope="session")
-def postfix_clients():
-    """The folder of Debian's smtp-source and smtp-sink, unpacked and never installed."""
+def postfix_client():
+    """postfix_client(program, argument…) runs smtp-source or smtp-sink of Debian's postfix package, which is
+    unpacked below build/ and never installed."""
     folder = TOP / "build" / "clients" / "postfix"
     programs = folder / "usr" / "sbin"
     if not (programs / "smtp-source").exists():
@@ -96,4 +103,9 @@ def postfix_clients():
         if fetched.returncode != 0 or not packages:
             pytest.skip("cannot download Debian's postfix package")
         subprocess.run(["dpkg", "-x", packages[0], folder], check=True)
-    return programs
+    environment = dict(os.environ, LD_LIBRARY_PATH=str(folder / "usr" / "lib" / "postfix"))
+
+    def client(program, *arguments, **more):
+        return run(programs / program, *arguments, env=environment, **more)
+
+    return client

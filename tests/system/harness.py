@@ -177,7 +177,7 @@ class Instance:
         client.mail(sender)
         code, text = client.rcpt(recipient)
         assert code == 250, text
-        code, text = client.data(message.encode())
+        code, text = client.data(message.replace("\n", "\r\n").encode())
         assert code == 250, text
         client.quit()
         return text.decode().rsplit(" ", 1)[-1]

@@ -3,14 +3,13 @@
 import concurrent.futures
 
 import pytest
-from harness import run
 
 pytestmark = pytest.mark.programs("prqueue", "sendmail", "prdrop", "pickup")
 
 
-def test_smtp_source_5000_messages_arrive(instance, user, postfix_clients):
-    run(postfix_clients / "smtp-source", "-s", 20, "-m", 5000, "-l", 4096, "-f", "load@elsewhere.example",
-        "-t", user.address, f"127.0.0.1:{instance.smtp}", seconds=300)
+def test_smtp_source_5000_messages_arrive(instance, user, postfix_client):
+    postfix_client("smtp-source", "-s", 20, "-m", 5000, "-l", 4096, "-f", "load@elsewhere.example",
+                   "-t", user.address, f"127.0.0.1:{instance.smtp}", seconds=300)
     assert len(user.wait_for_mail(5000, seconds=300)) == 5000
     instance.wait_for_empty_queue()
     assert len(user.files()) == 5000

@@ -11,8 +11,8 @@ from harness import Lines, wait_until
 
 
 @pytest.fixture(scope="module")
-def own(make_instance):
-    return make_instance()
+def own(make_lasting_instance):
+    return make_lasting_instance()
 
 
 @pytest.fixture
