@@ -1,5 +1,6 @@
 #include "tools/command.h"
 
+#include <cstdio>
 #include <cstdlib>
 
 #include <fmt/core.h>
@@ -51,12 +52,13 @@ void Command::set_tag(const std::string& tag) {
 }
 
 int Command::fatal(int status, std::string_view text) const {
-  fmt::print(stderr, "{}: fatal: {}\n", program_, printable(text));
+  // Not fmt::print, which throws when standard error is closed or full.
+  std::fputs(fmt::format("{}: fatal: {}\n", program_, printable(text)).c_str(), stderr);
   return status;
 }
 
 void Command::warning(std::string_view text) const {
-  fmt::print(stderr, "{}: warning: {}\n", program_, printable(text));
+  std::fputs(fmt::format("{}: warning: {}\n", program_, printable(text)).c_str(), stderr);
 }
 
 Result<Options> parse_options(int argc, char** argv, const char* letters) {

@@ -43,8 +43,11 @@ constexpr const char* usage =
     "  Reads a submission of sendmail(1) from standard input and leaves it for pickup(8).\n"
     "  -c  directory of main.cf    -r, -v  accepted for compatibility\n";
 
+// fmt::print() throws where nothing can be written, and that may be what the caller arranged.
+void say(const std::string& text) { static_cast<void>(os::system_files().write(2, text)); }
+
 [[noreturn]] void die(int status, std::string_view text) {
-  fmt::print(stderr, "prdrop: fatal: {}\n", printable(text));
+  say(fmt::format("prdrop: fatal: {}\n", printable(text)));
   std::_Exit(status);
 }
 
@@ -157,18 +160,18 @@ int main(int argc, char** argv) {
   opterr = 0;
   for (int i = 1; i < argc; ++i)
     if (std::string_view(argv[i]) == "--help") {
-      fmt::print("{}", usage);
+      static_cast<void>(os::system_files().write(1, usage));
       return EX_OK;
     }
   for (int letter = 0; (letter = ::getopt(argc, argv, "+c:rv")) != -1;) {
     if (letter == 'c') directory = optarg;
     if (letter == '?') {
-      fmt::print(stderr, "{}", usage);
+      say(usage);
       return EX_USAGE;
     }
   }
   if (argc < 1 || optind < argc) {
-    fmt::print(stderr, "{}", usage);
+    say(usage);
     return EX_USAGE;
   }
   if (directory.empty()) directory = config::install_paths().config_directory;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 
 #include <fcntl.h>
@@ -177,8 +178,11 @@ class Enqueue {
       if (config_.verp_filter().find(c) == std::string::npos)
         return command_.fatal(EX_USAGE,
                               fmt::format("-XV requires delimiters from {}", config_.verp_filter()));
-    for (const std::string& operand : request_.recipients)
+    for (const std::string& operand : request_.recipients) {
+      if (operand.find_first_of("\r\n") != std::string::npos)
+        return command_.fatal(EX_DATAERR, "a recipient address contains a line break");
       tools::add_recipients(operand, request_.notify, envelope);
+    }
     if (envelope.recipients.size() > queue::max_recipients)
       return command_.fatal(EX_DATAERR, "too many recipients");
     if (envelope.recipients.empty() && !request_.extract)
@@ -275,7 +279,7 @@ int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   Command command("sendmail", "sendmail", "sendmail");
   if (std::ranges::find(arguments, "--help") != arguments.end()) {
-    fmt::print("{}", usage);
+    std::fputs(usage, stdout);
     return EX_OK;
   }
   auto request = tools::parse_sendmail(program, arguments);
