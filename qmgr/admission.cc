@@ -10,6 +10,7 @@ namespace postrider::qmgr {
 
 namespace {
 
+constexpr Seconds handover_time{15};
 constexpr std::size_t scan_budget = 500;  // files or records between two turns of the loop
 
 }  // namespace
@@ -18,6 +19,12 @@ Result<> QueueManager::open() {
   if (const Result<> made = queue::create_queue_directories(daemon_.files(), layout_); !made) return made;
   Result<std::unique_ptr<queue::OutcomeJournal>> journal =
       queue::OutcomeJournal::open(daemon_.files(), log_, layout_, {});
+  // After a reload the former qmgr may still be finishing; it gives the journal back when it ends.
+  const MonoTime patience = loop_.after(handover_time);
+  while (!journal && journal.error().is(Trouble::temporary) && loop_.now() < patience) {
+    loop_.run_until_done(loop_.sleep(Milliseconds{50}));
+    journal = queue::OutcomeJournal::open(daemon_.files(), log_, layout_, {});
+  }
   if (!journal) return std::unexpected(journal.error());
   journal_ = std::move(*journal);
   Result<os::Fd> intake = os::listen_unix(std::string(protocol::qmgr_intake), 0600);

@@ -15,6 +15,8 @@ void QueueManager::finish_pass_if_done(Message& message) {
 }
 
 event::Task<> QueueManager::finish_pass(Message& message) {
+  // Not inside whoever settled the last recipient, who may still look at the message.
+  co_await loop_.yield();
   try {
     if (message.wish != Message::Wish::none) {
       co_await obey_wish(message);
