@@ -43,4 +43,4 @@ PREFIX ?= /usr
 NO_PATHS := $(if $(findstring clang,$(CXX)),-ffile-compilation-dir=.,-ffile-prefix-map=$(CURDIR)=.)
 BASE_CXXFLAGS := -std=c++23 -I. $(NO_PATHS) -pthread $(WARNINGS) $(WERROR) $(HARDEN) $(PACKAGE_CFLAGS) $(CXXFLAGS)
 ALL_CXXFLAGS := $(BASE_CXXFLAGS) $(FLAGS_$(FLAVOUR))
-ALL_LDFLAGS := -fuse-ld=lld -pie -pthread -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--error-limit=5 $(LINK_$(FLAVOUR)) $(LDFLAGS)
+ALL_LDFLAGS := -fuse-ld=lld -pie -pthread -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed -Wl,--error-limit=5 $(LINK_$(FLAVOUR)) $(LDFLAGS)
