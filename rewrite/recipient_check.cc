@@ -13,12 +13,35 @@ using Existence = protocol::RecipientChecked::Existence;
 using protocol::AddressClass;
 using protocol::LookedUp;
 
+// As in "550 5.1.1 <x>: Recipient address rejected: User unknown in local recipient table".
+std::string_view table_kind_of(AddressClass address_class) {
+  switch (address_class) {
+    case AddressClass::local: return "local recipient table";
+    case AddressClass::virtual_alias: return "virtual alias table";
+    case AddressClass::virtual_mailbox: return "virtual mailbox table";
+    case AddressClass::relay: return "relay recipient table";
+    case AddressClass::other: break;
+  }
+  return "";
+}
+
 }  // namespace
 
 Result<bool> Resolver::knows(const table::Maps& maps, const std::string& recipient) const {
   const table::Found found = table::find_address(maps, recipient, address_rules_);
   if (!found) return fail(found.error());
   return found->has_value();
+}
+
+const table::Maps* Resolver::recipients_of(AddressClass address_class) const {
+  switch (address_class) {
+    case AddressClass::local: return &local_recipient_;
+    case AddressClass::virtual_mailbox: return &virtual_mailbox_;
+    case AddressClass::relay: return &relay_recipient_;
+    case AddressClass::virtual_alias:
+    case AddressClass::other: break;
+  }
+  return nullptr;
 }
 
 Result<Existence> Resolver::look_for(const protocol::Route& route, std::string& table_kind) const {
@@ -28,24 +51,10 @@ Result<Existence> Resolver::look_for(const protocol::Route& route, std::string& 
     if (!known) return fail(known.error());
     if (*known) return Existence::listed;
   }
-  const table::Maps* maps = nullptr;
-  switch (route.address_class) {
-    case AddressClass::local:
-      maps = &local_recipient_;
-      table_kind = "local recipient table";
-      break;
-    case AddressClass::virtual_alias: table_kind = "virtual alias table"; return Existence::unlisted;
-    case AddressClass::virtual_mailbox:
-      maps = &virtual_mailbox_;
-      table_kind = "virtual mailbox table";
-      break;
-    case AddressClass::relay:
-      maps = &relay_recipient_;
-      table_kind = "relay recipient table";
-      break;
-    case AddressClass::other: return Existence::unchecked;
-  }
-  if (maps->empty()) return Existence::unchecked;
+  const bool alias = route.address_class == AddressClass::virtual_alias;
+  table_kind = table_kind_of(route.address_class);
+  const table::Maps* maps = recipients_of(route.address_class);
+  if (maps == nullptr || maps->empty()) return alias ? Existence::unlisted : Existence::unchecked;
   const Result<bool> known = knows(*maps, route.recipient);
   if (!known) return fail(known.error());
   if (*known) return Existence::listed;
@@ -60,30 +69,27 @@ Result<Existence> Resolver::look_for(const protocol::Route& route, std::string& 
   return Existence::unlisted;
 }
 
-protocol::RecipientChecked Resolver::check(std::string_view sender, std::string_view address) const {
+protocol::RecipientChecked Resolver::find_recipient(protocol::Route route) const {
   protocol::RecipientChecked checked;
-  checked.route = resolve(sender, rewrite(address, Context::local));
-  if (checked.route.trouble == protocol::Route::Trouble::table) {
-    checked.existence = Existence::trouble;
-    return checked;
-  }
+  checked.route = std::move(route);
+  if (checked.route.trouble == protocol::Route::Trouble::table) checked.existence = Existence::trouble;
   if (checked.route.trouble != protocol::Route::Trouble::none) return checked;
   const Result<Existence> existence = look_for(checked.route, checked.table_kind);
-  if (!existence) {
-    context_.log.warning("table lookup problem for recipient <{}>: {}", address, existence.error().text());
-    checked.existence = Existence::trouble;
-    return checked;
-  }
-  checked.existence = *existence;
+  if (!existence)
+    context_.log.warning("table lookup problem for recipient <{}>: {}", checked.route.recipient,
+                         existence.error().text());
+  checked.existence = existence.value_or(Existence::trouble);
   return checked;
 }
 
-bool Resolver::checking_blocks() const {
-  if (resolving_blocks()) return true;
-  for (const table::Maps* maps : {&recipient_canonical_, &canonical_, &virtual_alias_, &local_recipient_,
-                                  &virtual_mailbox_, &relay_recipient_})
-    if (maps->blocks()) return true;
-  return false;
+protocol::RecipientChecked Resolver::check(std::string_view sender, std::string_view address) const {
+  return find_recipient(resolve(sender, rewrite(address, Context::local)));
+}
+
+bool Resolver::finding_blocks(AddressClass address_class) const {
+  const table::Maps* maps = recipients_of(address_class);
+  return recipient_canonical_.blocks() || canonical_.blocks() || virtual_alias_.blocks() ||
+         (maps != nullptr && maps->blocks());
 }
 
 LookedUp Resolver::look_up(const protocol::Lookup& question) const {

@@ -72,15 +72,17 @@ class Resolver {
   // `address` in internal or external form. Never fails: trouble is in the route.
   protocol::Route resolve(std::string_view sender, std::string_view address) const;
 
-  // The address rewritten, resolved, and looked up in the tables of recipients.
+  // The address rewritten, resolved, and looked up in the tables of recipients: find_recipient() of
+  // resolve().
   protocol::RecipientChecked check(std::string_view sender, std::string_view address) const;
+  protocol::RecipientChecked find_recipient(protocol::Route route) const;
 
   // The first of `keys` that some table of the list knows, or each of them. See protocol::Lookup.
   protocol::LookedUp look_up(const protocol::Lookup& question) const;
 
   // Whether answering may wait for other programs or hosts.
   bool resolving_blocks() const;
-  bool checking_blocks() const;
+  bool finding_blocks(protocol::AddressClass address_class) const;
   bool look_up_blocks(const std::string& maps) const { return other_maps(maps).blocks(); }
 
  private:
@@ -98,6 +100,8 @@ class Resolver {
   Result<bool> knows(const table::Maps& maps, const std::string& recipient) const;
   Result<protocol::RecipientChecked::Existence> look_for(const protocol::Route& route,
                                                          std::string& table_kind) const;
+  // The table of recipients of a class; nullptr where there is none.
+  const table::Maps* recipients_of(protocol::AddressClass address_class) const;
   void warn_twice_listed(std::string_view domain, std::string_view parameter) const;
   const table::Maps& other_maps(const std::string& list) const;
 

@@ -10,6 +10,11 @@ namespace {
 // Addresses of one request that are resolved before others get their turn.
 constexpr std::size_t addresses_per_turn = 64;
 
+// How long, and for how many, an existing recipient is not asked about again where asking is slow. That one
+// does not exist is never remembered: a user who was just added receives mail at once.
+constexpr Seconds listed_lifetime{5};
+constexpr std::size_t most_listed = 10'000;
+
 }  // namespace
 
 Server::Server(event::Loop& loop, Log& log, table::Context context, ResolverSettings settings,
@@ -59,6 +64,39 @@ bool Server::may_look_up(const ipc::Channel& channel, const std::string& maps) c
   return peer->uid == 0 || peer->uid == trusted_uid_ || allowed_.allows(maps);
 }
 
+event::Task<protocol::RecipientChecked> Server::check(const protocol::CheckRecipient& question) {
+  using Existence = protocol::RecipientChecked::Existence;
+  protocol::RecipientChecked answer;
+  answer.existence = Existence::trouble;
+  if (resolver_->resolving_blocks()) {
+    const std::function<void(const Resolver&)> work = [&](const Resolver& resolver) {
+      answer = resolver.check(question.sender, question.address);
+    };
+    co_await with_resolver(true, work);
+    co_return answer;
+  }
+  protocol::Route route =
+      resolver_->resolve(question.sender, resolver_->rewrite(question.address, Context::local));
+  if (!resolver_->finding_blocks(route.address_class)) co_return resolver_->find_recipient(std::move(route));
+  const std::string recipient = route.recipient;
+  const auto known = listed_.find(recipient);
+  if (known != listed_.end() && loop_.now() < known->second) {
+    answer.route = std::move(route);
+    answer.existence = Existence::listed;
+    co_return answer;
+  }
+  answer.route = route;
+  const std::function<void(const Resolver&)> work = [&](const Resolver& resolver) {
+    answer = resolver.find_recipient(route);
+  };
+  co_await with_resolver(true, work);
+  if (answer.existence == Existence::listed) {
+    if (listed_.size() >= most_listed) listed_.clear();
+    listed_.insert_or_assign(recipient, loop_.after(listed_lifetime));
+  }
+  co_return answer;
+}
+
 event::Task<> Server::answer(ipc::Channel& channel, ipc::Frame frame) {
   if (const auto rewrite = frame.as<protocol::Rewrite>()) {
     const Context context = rewrite->context == "remote" ? Context::remote : Context::local;
@@ -84,13 +122,8 @@ event::Task<> Server::answer(ipc::Channel& channel, ipc::Frame frame) {
       if (end < resolve->addresses.size()) co_await loop_.yield();
     }
     channel.put(answer);
-  } else if (const auto check = frame.as<protocol::CheckRecipient>()) {
-    protocol::RecipientChecked answer;
-    answer.existence = protocol::RecipientChecked::Existence::trouble;
-    const std::function<void(const Resolver&)> work = [&](const Resolver& resolver) {
-      answer = resolver.check(check->sender, check->address);
-    };
-    co_await with_resolver(resolver_->checking_blocks(), work);
+  } else if (const auto check_question = frame.as<protocol::CheckRecipient>()) {
+    const protocol::RecipientChecked answer = co_await check(*check_question);
     channel.put(answer);
   } else if (const auto lookup = frame.as<protocol::Lookup>()) {
     protocol::LookedUp answer;

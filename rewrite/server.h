@@ -1,8 +1,9 @@
 // The rewrite service: answers requests about addresses and tables, several clients at once.
 //
 // Questions whose tables are local files are answered on the loop; those that may wait for other
-// programs or hosts go to worker threads, each with a resolver of its own. Lives from before the
-// sandbox to the end of the process; tables are opened in open(), after it.
+// programs or hosts go to worker threads, each with a resolver of its own; that a recipient exists
+// is then remembered for some seconds. Lives from before the sandbox to the end of the process; tables
+// are opened in open(), after it.
 #pragma once
 
 #include <functional>
@@ -31,6 +32,7 @@ class Server {
  private:
   // Runs `work` with a resolver: here if it cannot block, else on a thread.
   event::Task<> with_resolver(bool blocks, std::function<void(const Resolver&)> work);
+  event::Task<protocol::RecipientChecked> check(const protocol::CheckRecipient& question);
   bool may_look_up(const ipc::Channel& channel, const std::string& maps) const;
 
   event::Loop& loop_;
@@ -41,6 +43,8 @@ class Server {
   const uid_t trusted_uid_;
   std::unique_ptr<Resolver> resolver_;            // the loop's
   std::vector<std::unique_ptr<Resolver>> spare_;  // the threads', when not in use
+  // Recipients that a slow table listed, and until when that is believed. Bounded.
+  StringMap<MonoTime> listed_;
   event::Semaphore threads_free_;
   event::Workers workers_;
 };

@@ -135,3 +135,22 @@ TEST_CASE("what is no request ends the conversation") {
   Rig rig(settings(), {}, true);
   CHECK_THROWS_AS(rig.ask<protocol::Rewritten>(protocol::Rewritten{}), io::Ended);
 }
+
+TEST_CASE("that a user exists is believed for some seconds, that one does not is asked again") {
+  ResolverSettings s = settings();
+  setenv("postrider-added", "yes", 1);
+  // A slow table whose content a test can change.
+  s.local_recipient_maps = "unionmap:{unix:passwd.byname, environ:x}";
+  Rig rig(s, {}, true);
+  using Existence = protocol::RecipientChecked::Existence;
+  const auto exists = [&](const char* address) {
+    return rig.ask<protocol::RecipientChecked>(protocol::CheckRecipient{"", address}).existence;
+  };
+  CHECK(exists("postrider-added@my.example") == Existence::listed);
+  CHECK(exists("postrider-later@my.example") == Existence::unlisted);
+  unsetenv("postrider-added");
+  setenv("postrider-later", "yes", 1);
+  CHECK(exists("postrider-added@my.example") == Existence::listed);
+  CHECK(exists("postrider-later@my.example") == Existence::listed);
+  unsetenv("postrider-later");
+}
