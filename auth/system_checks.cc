@@ -1,5 +1,8 @@
 #include <array>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
+#include <ctime>
 #include <memory>
 
 #include <crypt.h>

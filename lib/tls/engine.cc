@@ -16,6 +16,9 @@ namespace postrider::tls {
 
 namespace {
 
+// Jobs of this thread that wait for a signature.
+thread_local std::size_t paused_jobs = 0;
+
 // ---- the BIO between OpenSSL and the two strings
 
 Engine::Impl* impl_of(BIO* bio) { return static_cast<Engine::Impl*>(BIO_get_data(bio)); }
@@ -94,8 +97,8 @@ void prepare_process() {
 }
 
 void trim_memory() {
-  // Frees the pool of fibres that paused handshakes used; refused by OpenSSL while one is in use.
-  if (!ASYNC_get_current_job()) ASYNC_cleanup_thread();
+  // Frees the pool of fibres that paused handshakes used, and with it what a paused one would return to.
+  if (paused_jobs == 0 && !ASYNC_get_current_job()) ASYNC_cleanup_thread();
 }
 
 // ---- the handshake that waits for a signature
@@ -106,7 +109,9 @@ Result<std::string> Engine::Impl::sign(SignRequest wanted) {
   }
   request = std::make_unique<SignRequest>(std::move(wanted));
   asking_key = true;
+  ++paused_jobs;
   while (!answer) ASYNC_pause_job();
+  --paused_jobs;
   asking_key = false;
   request.reset();
   Result<std::string> given = std::move(*answer);

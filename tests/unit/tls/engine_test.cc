@@ -167,6 +167,20 @@ TEST_CASE("an Engine may be given up while its signature is outstanding") {
   trim_memory();
 }
 
+TEST_CASE("memory is not given back under a handshake that waits") {
+  const ServerContext server = server_context(server_settings(KeyKind::p256));
+  Pair pair = make_pair(server, client_context(), {}, {KeyKind::p256});
+  pair.client.handshake();
+  pair.server.feed(pair.client.take_output());
+  REQUIRE(pair.server.handshake() == Step::want_key);
+  trim_memory();
+  Pair other = make_pair(server, client_context(), {}, {KeyKind::p256});
+  CHECK(other.handshake());
+  trim_memory();
+  CHECK(pair.handshake());
+  trim_memory();
+}
+
 TEST_CASE("a signature that cannot be had fails the handshake with its own reason") {
   const ServerContext server = server_context(server_settings(KeyKind::rsa2048));
   Pair pair = make_pair(server, client_context(), {}, {KeyKind::rsa2048});
