@@ -16,12 +16,12 @@
 #include "lib/base/text.h"
 #include "lib/message/header.h"
 #include "lib/os/credentials.h"
-#include "lib/os/process.h"
-#include "lib/os/socket.h"
-#include "lib/queue/maildrop.h"
+#include "lib/os/files.h"
 #include "tools/command.h"
+#include "tools/dropper.h"
 #include "tools/sendmail_input.h"
 #include "tools/sendmail_options.h"
+#include "tools/stdin_smtp.h"
 #include "tools/submit_config.h"
 
 using namespace postrider;
@@ -55,56 +55,6 @@ int become(Command& command, const std::string& program, std::vector<std::string
 
 std::string caller(const os::User& user) { return fmt::format("{}({})", user.name, user.uid); }
 
-// prdrop with a pipe to its standard input.
-struct Dropper {
-  pid_t pid = 0;
-  os::Fd input;
-};
-
-Result<Dropper> start_prdrop(Command& command) {
-  auto ends = os::pipe();
-  if (!ends) return fail(ends.error());
-  os::Spawn spawn;
-  spawn.program = command.paths().command_directory() + "/prdrop";
-  spawn.arguments = {"prdrop", "-r"};
-  spawn.environment = {"PATH=/usr/bin:/bin", "MAIL_CONFIG=" + command.values().config_directory()};
-  spawn.descriptors = {{ends->first.get(), 0}, {1, 1}, {2, 2}};
-  spawn.die_with_parent = false;  // it notices by itself, and removes its file
-  auto pid = os::spawn(spawn);
-  if (!pid) return fail(pid.error());
-  return Dropper{*pid, std::move(ends->second)};
-}
-
-// What prdrop said is told by its exit code, and by its own words on standard error.
-int wait_for_prdrop(Command& command, const os::User& user, pid_t pid) {
-  const auto end = os::wait_for(pid);
-  if (!end) return command.fatal(EX_OSERR, end.error().text());
-  if (end->signal == 0 && end->exit_status == 0) return EX_OK;
-  const char* why = "queue file write error";
-  int status = EX_TEMPFAIL;
-  if (end->signal == 0) switch (end->exit_status) {
-      case EX_UNAVAILABLE:
-        why = "message file too big";
-        status = EX_UNAVAILABLE;
-        break;
-      case EX_NOPERM:
-        why = "not allowed to submit mail";
-        status = EX_NOPERM;
-        break;
-      case EX_DATAERR:
-      case EX_USAGE:
-        why = "prdrop did not understand the submission";
-        status = EX_SOFTWARE;
-        break;
-      case EX_CONFIG:
-        why = "the mail system is misconfigured";
-        status = EX_CONFIG;
-        break;
-      default: break;
-    }
-  return command.fatal(status, caller(user) + ": " + why);
-}
-
 class Enqueue {
  public:
   Enqueue(Command& command, SendmailRequest& request, const tools::SubmitConfig& config, os::User user,
@@ -134,29 +84,20 @@ class Enqueue {
       if (envelope.recipients.empty())
         return command_.fatal(EX_USAGE, "No recipient addresses found in message header");
     }
-    const auto encoded = queue::encode(envelope);
-    if (!encoded) return command_.fatal(EX_DATAERR, encoded.error().text());
-
-    auto dropper = start_prdrop(command_);
-    if (!dropper) return command_.fatal(EX_OSERR, dropper.error().text());
-    bool taken = put(*dropper, queue::drop_piece(*encoded));
-    while (taken) {
-      for (std::size_t at = 0; taken && at < content.size(); at += queue::max_drop_piece)
-        taken = put(*dropper, queue::drop_piece(std::string_view(content).substr(at, queue::max_drop_piece)));
+    auto dropper = tools::Dropper::start(command_.paths().command_directory() + "/prdrop",
+                                         command_.values().config_directory(), envelope);
+    if (!dropper)
+      return command_.fatal(dropper.error().is(Trouble::permanent) ? EX_DATAERR : EX_OSERR,
+                            dropper.error().text());
+    while (dropper->put(content) && !ended) {
       content.clear();
-      if (ended || !taken) break;
       const auto more = read(content);
-      // Without the empty piece at the end prdrop throws it all away.
-      if (!more) {
-        dropper->input.reset();
-        (void)os::wait_for(dropper->pid);
-        return reading_failed(more.error());
-      }
+      if (!more) return reading_failed(more.error());  // and prdrop throws away what it has
       ended = !*more;
     }
-    if (taken) taken = put(*dropper, queue::drop_piece(""));
-    dropper->input.reset();
-    return wait_for_prdrop(command_, user_, dropper->pid);
+    const tools::DropVerdict verdict = tools::judge_drop(dropper->finish());
+    if (verdict.status == EX_OK) return EX_OK;
+    return command_.fatal(verdict.status, caller(user_) + ": " + verdict.text);
   }
 
  private:
@@ -208,11 +149,6 @@ class Enqueue {
     return command_.fatal(EX_DATAERR, caller(user_) + ": error reading input: " + error.text());
   }
 
-  // False when prdrop is gone; its exit code will say why.
-  static bool put(const Dropper& dropper, std::string_view bytes) {
-    return os::system_files().write(dropper.input.get(), bytes).has_value();
-  }
-
   Command& command_;
   SendmailRequest& request_;
   const tools::SubmitConfig& config_;
@@ -239,6 +175,38 @@ int enqueue(Command& command, SendmailRequest& request) {
   if (!*user)
     return command.fatal(EX_OSERR, fmt::format("unable to find a login name for user ID {}", ::getuid()));
   return Enqueue(command, request, config, **user, endings).run();
+}
+
+int serve_smtp(Command& command) {
+  config::Values values = command.values();
+  config::Identity identity;
+  config::Limits limits;
+  if (const Result<> loaded = config::load(values, {&identity, &limits}); !loaded)
+    return command.fatal(EX_CONFIG, loaded.error().text());
+  tools::StdinSmtp::Settings settings;
+  settings.hostname = identity.myhostname();
+  settings.mail_name = identity.mail_name();
+  settings.size_limit = static_cast<std::uint64_t>(limits.message_size_limit());
+  settings.utf8 = limits.smtputf8_enable();
+  const std::string prdrop = command.paths().command_directory() + "/prdrop";
+  tools::StdinSmtp session(
+      settings, [&](const queue::Envelope& envelope) -> Result<std::unique_ptr<tools::MessageSink>> {
+        auto dropper = tools::Dropper::start(prdrop, values.config_directory(), envelope);
+        if (!dropper) return fail(dropper.error());
+        return std::make_unique<tools::Dropper>(std::move(*dropper));
+      });
+  os::Files& files = os::system_files();
+  std::string out = session.greeting();
+  for (bool more = true;;) {
+    if (!files.write(1, out)) return EX_OK;  // nobody listens any more
+    if (!more) return EX_OK;
+    char bytes[16384];
+    const auto got = files.read(0, bytes);
+    if (!got) return command.fatal(EX_IOERR, got.error().text());
+    if (*got == 0) return EX_OK;
+    out.clear();
+    more = session.feed(std::string_view(bytes, *got), out);
+  }
 }
 
 int new_aliases(Command& command, const SendmailRequest& request) {
@@ -299,8 +267,7 @@ int main(int argc, char** argv) {
     case Mode::flush_id: return become(command, "prqueue", {"-i", request->target});
     case Mode::daemon: return become(command, "postrider", {"start"});
     case Mode::newaliases: return new_aliases(command, *request);
-    case Mode::stdin_smtp: break;
+    case Mode::stdin_smtp: return serve_smtp(command);
   }
-  return become(command, command.paths().daemon_directory() + "/smtpd",
-                {"-n", "smtpd", "-t", "unix", "-c", command.values().config_directory()});
+  return EX_SOFTWARE;
 }
