@@ -10,7 +10,20 @@ class Catalogue;
 
 namespace postrider::auth {
 
+// Whom the process serves.
+enum class Protocol {
+  postrider,  // lib/protocol/auth.h
+  dovecot,    // Dovecot's auth-client protocol, for programs of others
+};
+
 struct AuthConfig : config::Section {
+  config::Enum<Protocol> protocol{
+      *this,
+      "auth_protocol",
+      "postrider",
+      {{"postrider", Protocol::postrider}, {"dovecot", Protocol::dovecot}},
+      "The protocol that a service of auth speaks, set with -o in master.cf: postrider "
+      "for the other daemons, dovecot for programs that ask Dovecot for logins."};
   config::List databases{
       *this,
       "auth_databases",

@@ -1,3 +1,4 @@
+#include "auth/dovecot_session.h"
 #include "auth/server.h"
 #include "auth/start.h"
 
@@ -12,10 +13,12 @@ int main(int argc, char** argv) {
   if (!users) return daemon.fatal(users.error());
   auto mechanisms = auth::load_mechanisms(daemon, config, identity, **users);
   if (!mechanisms) return daemon.fatal(mechanisms.error());
-  auto settings = auth::server_settings(daemon, config);
-  if (!settings) return daemon.fatal(settings.error());
-  auth::Server server(daemon.loop(), daemon.log(), **mechanisms, std::move(*settings), daemon.stop_token());
+  auto callers = auth::allowed_callers(daemon);
+  if (!callers) return daemon.fatal(callers.error());
+  auth::Logins logins(daemon.loop(), **mechanisms, auth::login_settings(daemon, config), daemon.stop_token());
   if (!daemon.enter_sandbox()) return daemon.exit_status();
+  if (config.protocol() == auth::Protocol::dovecot) return auth::serve_dovecot(daemon, logins);
+  auth::Server server(daemon.loop(), daemon.log(), logins, std::move(*callers));
   return daemon.serve_requests([&server](ipc::Channel& channel, ipc::Frame frame) {
     return server.handle(channel, std::move(frame));
   });

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "auth/dovecot_session.h"
 #include "auth/system_checker.h"
 #include "lib/os/credentials.h"
 #include "lib/os/files.h"
@@ -111,27 +112,40 @@ Result<std::unique_ptr<sasl::Mechanisms>> load_mechanisms(daemon::Daemon& daemon
       {.wanted = config.mechanisms(), .host_name = identity.myhostname(), .plugin_directory = ""});
 }
 
-Result<ServerSettings> server_settings(const daemon::Daemon& daemon, const AuthConfig& config) {
-  ServerSettings settings;
+LoginSettings login_settings(const daemon::Daemon& daemon, const AuthConfig& config) {
+  LoginSettings settings;
   settings.threads = static_cast<std::size_t>(config.worker_threads());
   settings.queue_limit = static_cast<std::size_t>(config.queue_limit());
   settings.failure_delay = config.failure_delay();
   settings.failure_delay_limit = config.failure_delay_limit();
   const auto options = daemon.values().text("smtpd_sasl_security_options");
   settings.smtp_cleartext = !options || options->find("noplaintext") == std::string::npos;
-  settings.servers = {::geteuid()};
-  settings.starters = {::geteuid()};
-  settings.serve_root = !daemon.as_root();
-  if (daemon.as_root()) {
-    const auto network = os::find_user(daemon.paths().network_owner());
-    if (!network) return fail(network.error());
-    if (!*network) {
-      return fail(Trouble::configuration,
-                  "parameter network_owner: there is no user \"" + daemon.paths().network_owner() + "\"");
-    }
-    settings.servers.push_back((*network)->uid);
-  }
   return settings;
+}
+
+Result<Callers> allowed_callers(const daemon::Daemon& daemon) {
+  Callers callers{{::geteuid()}, {::geteuid()}, !daemon.as_root()};
+  if (!daemon.as_root()) return callers;
+  const auto network = os::find_user(daemon.paths().network_owner());
+  if (!network) return fail(network.error());
+  if (!*network) {
+    return fail(Trouble::configuration,
+                "parameter network_owner: there is no user \"" + daemon.paths().network_owner() + "\"");
+  }
+  callers.servers.push_back((*network)->uid);
+  return callers;
+}
+
+int serve_dovecot(daemon::Daemon& daemon, Logins& logins) {
+  constexpr std::size_t most_clients = 10'000;
+  std::uint32_t connections = 0;
+  const auto serve = [](daemon::Daemon& self, Logins& shared, os::Fd client,
+                        std::uint32_t number) -> event::Task<> {
+    DovecotSession session(self.loop(), shared, std::move(client), number, self.drain_token());
+    co_await session.run();
+  };
+  return daemon.serve_streams(
+      [&](os::Fd client) { return serve(daemon, logins, std::move(client), ++connections); }, most_clients);
 }
 
 }  // namespace postrider::auth

@@ -21,6 +21,12 @@ Result<std::unique_ptr<sasl::Mechanisms>> load_mechanisms(daemon::Daemon& daemon
                                                           const config::Identity& identity,
                                                           sasl::Authenticator& users);
 
-Result<ServerSettings> server_settings(const daemon::Daemon& daemon, const AuthConfig& config);
+LoginSettings login_settings(const daemon::Daemon& daemon, const AuthConfig& config);
+
+// Fails (configuration) when $network_owner does not exist though we were started by root.
+Result<Callers> allowed_callers(const daemon::Daemon& daemon);
+
+// Serves clients of Dovecot's protocol until the daemon ends; its exit status.
+int serve_dovecot(daemon::Daemon& daemon, Logins& logins);
 
 }  // namespace postrider::auth

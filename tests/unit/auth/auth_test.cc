@@ -4,6 +4,8 @@
 #include <unistd.h>
 #include <catch2/catch.hpp>
 
+#include "auth/dovecot_protocol.h"
+#include "auth/dovecot_session.h"
 #include "auth/penalties.h"
 #include "auth/server.h"
 #include "auth/system_checker.h"
@@ -26,14 +28,11 @@ struct Serving {
   std::string path;
   std::unique_ptr<sasl::Authenticator> users;
   std::unique_ptr<sasl::Mechanisms> mechanisms;
+  std::unique_ptr<auth::Logins> logins;
   std::unique_ptr<auth::Server> server;
   event::TaskScope tasks{loop};
 
-  explicit Serving(auth::ServerSettings settings = {.failure_delay = Seconds{2},
-                                                    .failure_delay_limit = Seconds{15},
-                                                    .smtp_cleartext = false,
-                                                    .servers = {::geteuid()},
-                                                    .starters = {::geteuid()}}) {
+  explicit Serving(auth::Callers callers = {{::geteuid()}, {::geteuid()}, false}) {
     char name[] = "/tmp/postrider-auth-XXXXXX";
     ::close(::mkstemp(name));
     path = name;
@@ -50,7 +49,10 @@ struct Serving {
         {.wanted = {"PLAIN", "LOGIN", "CRAM-MD5"}, .host_name = "mail.example.org", .plugin_directory = ""});
     if (!loaded) FAIL(loaded.error().text());
     mechanisms = std::move(*loaded);
-    server = std::make_unique<auth::Server>(loop, log, *mechanisms, std::move(settings), stop.token());
+    const auth::LoginSettings settings{
+        .failure_delay = Seconds{2}, .failure_delay_limit = Seconds{15}, .smtp_cleartext = false};
+    logins = std::make_unique<auth::Logins>(loop, *mechanisms, settings, stop.token());
+    server = std::make_unique<auth::Server>(loop, log, *logins, std::move(callers));
   }
   ~Serving() { ::unlink(path.c_str()); }
 
@@ -192,7 +194,7 @@ TEST_CASE("the answer to a failure is held back, longer each time") {
 }
 
 TEST_CASE("processes of other users can neither log in nor ask about users") {
-  Serving serving({.servers = {::geteuid() + 1}, .starters = {::geteuid() + 1}});
+  Serving serving({{::geteuid() + 1}, {::geteuid() + 1}, false});
   Caller one(serving);
   CHECK_THROWS_AS(one.start("PLAIN", plain("bob", "secret")), io::Ended);
   Caller two(serving);
@@ -244,4 +246,125 @@ TEST_CASE("the process that verifies system passwords answers several at a time,
   CHECK((*checker)->ask("ann", std::string(600, 'x')).verdict == sasl::Verdict::mismatch);
   CHECK((*checker)->ask("crash", "x").verdict == sasl::Verdict::temporary);
   CHECK((*checker)->ask("ann", "ann!").verdict == sasl::Verdict::temporary);
+}
+
+// ---- Dovecot's protocol
+
+namespace {
+
+// A client of a DovecotSession: lines out, lines in.
+struct DovecotClient {
+  Serving& serving;
+  io::Stream stream;
+
+  explicit DovecotClient(Serving& at) : DovecotClient(at, std::move(*os::socket_pair())) {}
+  DovecotClient(Serving& at, std::pair<os::Fd, os::Fd> pair)
+      : serving(at), stream(at.loop, std::move(pair.second)) {
+    at.tasks.spawn(serve(at, std::move(pair.first)));
+  }
+  static event::Task<> serve(Serving& at, os::Fd client) {
+    auth::DovecotSession session(at.loop, *at.logins, std::move(client), 7, at.stop.token());
+    co_await session.run();
+  }
+  std::string line() {
+    const auto read = [](io::Stream& from, MonoTime deadline) -> event::Task<std::string> {
+      try {
+        const io::Line got = co_await from.read_line(20'000, deadline);
+        co_return std::string(got.text);
+      } catch (const io::Ended&) {
+      }
+      co_return "(closed)";
+    };
+    return serving.loop.run_until_done(read(stream, serving.loop.after(Seconds{100})));
+  }
+  std::string greeting() {
+    std::string text;
+    for (std::string got = line(); got != "(closed)"; got = line()) {
+      text += got + "\n";
+      if (got == "DONE") break;
+    }
+    return text;
+  }
+  void say(const std::string& text) {
+    stream.put(text);
+    serving.loop.run_until_done(stream.flush(serving.loop.after(Seconds{10})));
+  }
+};
+
+std::string auth_line(const std::string& id, const std::string& user, const std::string& password) {
+  return "AUTH\t" + id + "\tPLAIN\tservice=smtp\tnologin\tlip=192.0.2.1\trip=192.0.2.7\tsecured\tresp=" +
+         base64_encode(plain(user, password)) + "\n";
+}
+
+}  // namespace
+
+TEST_CASE("the whole handshake of Dovecot's protocol is sent before the client says a word") {
+  Serving serving;
+  DovecotClient client(serving);
+  const std::string text = client.greeting();
+  CHECK(
+      text.starts_with("VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nMECH\tLOGIN\tplaintext\n"
+                       "MECH\tCRAM-MD5\tdictionary\tactive\nSPID\t"));
+  CHECK(text.find("\nCUID\t7\nCOOKIE\t") != std::string::npos);
+  CHECK(text.ends_with("\nDONE\n"));
+}
+
+TEST_CASE("logins by Dovecot's protocol, several at a time on one connection") {
+  Serving serving;
+  DovecotClient client(serving);
+  client.greeting();
+  client.say("VERSION\t1\t0\nCPID\t4711\n");
+  client.say(auth_line("1", "bob", "wrong") + auth_line("2", "bob", "secret"));
+  CHECK(client.line() == "OK\t2\tuser=bob");  // not held up by the other's failure
+  CHECK(client.line() == "FAIL\t1\tuser=bob");
+  client.say("AUTH\t3\tLOGIN\tservice=smtp\tsecured\n");
+  CHECK(client.line() == "CONT\t3\t" + base64_encode("Username:"));
+  client.say("CONT\t3\t" + base64_encode("ann@example.org") + "\n");
+  CHECK(client.line() == "CONT\t3\t" + base64_encode("Password:"));
+  client.say("CONT\t3\t" + base64_encode("secret") + "\n");
+  CHECK(client.line() == "OK\t3\tuser=ann@example.org");
+  client.say("AUTH\t4\tNTLM\tservice=smtp\n");
+  CHECK(client.line() == "FAIL\t4\treason=Unsupported authentication mechanism.");
+  client.say("AUTH\t5\tLOGIN\tservice=smtp\tsecured\n");
+  client.line();
+  client.say("CANCEL\t5\nCONT\t5\t" + base64_encode("bob") + "\n" + auth_line("6", "bob", "secret"));
+  CHECK(client.line() == "OK\t6\tuser=bob");
+}
+
+TEST_CASE("clients that do not follow Dovecot's protocol are disconnected") {
+  Serving serving;
+  for (const std::string& nonsense :
+       {std::string("VERSION\n"), std::string("VERSION\t2\t0\n"), std::string("VERSION\tone\t0\n"),
+        auth_line("1", "bob", "secret"), std::string("VERSION\t1\t0\nAUTH\t1\n"),
+        std::string("VERSION\t1\t0\nAUTH\t1\tPLAIN\tservice=smtp\tresp=!!\n"),
+        std::string("VERSION\t1\t0\nAUTH\t1\tPLAIN\tservice=smtp\tresp=AAAA\tmore\n"),
+        std::string("VERSION\t1\t0\nCONT\t99999999999\t\n"), std::string("GET / HTTP/1.1\n"),
+        std::string(40'000, 'x') + "\n"}) {
+    DovecotClient client(serving);
+    client.greeting();
+    client.say(nonsense);
+    CHECK(client.line() == "(closed)");
+  }
+}
+
+TEST_CASE("a client that leaves in the middle of logins leaves nothing") {
+  Serving serving;
+  for (int i = 0; i < 30; ++i) {
+    DovecotClient client(serving);
+    client.say("VERSION\t1\t0\n" + auth_line("1", "bob", "wrong") + "AUTH\t2\tLOGIN\tservice=smtp\n");
+  }
+  serving.loop.run_until_done(serving.tasks.join());
+  CHECK(serving.tasks.size() == 0);
+}
+
+TEST_CASE("fields of Dovecot's protocol survive every byte") {
+  std::string all;
+  for (int i = 0; i < 256; ++i) all += static_cast<char>(i);
+  const std::string escaped = auth::dovecot_escape(all);
+  CHECK(escaped.find_first_of(std::string_view("\0\t\r\n", 4)) == std::string::npos);
+  CHECK(auth::dovecot_unescape(escaped) == all);
+  protocol::AuthStep step;
+  step.kind = Kind::success;
+  step.user = "a\tb\n";
+  CHECK(auth::dovecot_answer(1, step) == "OK\t1\tuser=a\1tb\1n\n");
 }
