@@ -286,10 +286,14 @@ void QueueManager::settle_recipient(Message& message, std::uint32_t index, Recip
     case RecipientOutcome::Kind::deferred: return;
     case RecipientOutcome::Kind::bounced: message.bounced.push_back(index); return;
     case RecipientOutcome::Kind::expanded: message.expanded[index] = true; break;
-    case RecipientOutcome::Kind::relayed: message.relayed[index] = true; break;
+    case RecipientOutcome::Kind::relayed:
+    case RecipientOutcome::Kind::passed_on: message.relayed[index] = true; break;
     case RecipientOutcome::Kind::delivered: break;
   }
-  message.succeeded.push_back(index);
+  // A success that the next server reports is not ours to report, unless our own user asked to be told.
+  if (outcome.kind != RecipientOutcome::Kind::passed_on || message.envelope.has(queue::flag::record) ||
+      message.envelope.has(queue::flag::verify))
+    message.succeeded.push_back(index);
   recipient.status = queue::RecipientStatus::delivered;
   // Remembered at once: a crash from here on does not deliver to this recipient again.
   if (message.place) journal_->recipients_done(*message.place, index, 1, queue::RecipientStatus::delivered);

@@ -12,7 +12,8 @@ std::string_view status_word(RecipientOutcome::Kind kind) {
   switch (kind) {
     case RecipientOutcome::Kind::delivered:
     case RecipientOutcome::Kind::expanded:
-    case RecipientOutcome::Kind::relayed: return "sent";
+    case RecipientOutcome::Kind::relayed:
+    case RecipientOutcome::Kind::passed_on: return "sent";
     case RecipientOutcome::Kind::deferred: return "deferred";
     case RecipientOutcome::Kind::bounced: return "bounced";
   }

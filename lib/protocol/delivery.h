@@ -39,9 +39,10 @@ struct DeliveryRequest {
 // What became of one recipient.
 struct RecipientOutcome {
   enum class Kind : std::uint8_t {
-    delivered,  // responsibility passed on: stored, or taken by the next server
+    delivered,  // stored where it ends
     expanded,   // delivered to an alias or list: success is not reported further (RFC 3461 section 7.2.7)
     relayed,    // taken by a server that does not speak DSN (RFC 3461 section 5.2.2)
+    passed_on,  // taken by a server that speaks DSN, which reports success itself (section 5.2.1)
     deferred,   // try again
     bounced,    // never will work
   };
