@@ -1,6 +1,9 @@
+#include <algorithm>
+
 #include <openssl/err.h>
 
 #include "lib/base/text.h"
+#include "lib/os/files.h"
 #include "lib/tls/context.h"
 #include "lib/tls/engine_impl.h"
 #include "lib/tls/strength.h"
@@ -25,6 +28,34 @@ bool host_name(std::string_view name) {
   return letters;
 }
 
+// "1a2b3c4d.0"
+bool is_hashed_name(std::string_view name) {
+  if (name.size() < 10 || name[8] != '.') return false;
+  const auto hex = [](char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); };
+  return std::all_of(name.begin(), name.begin() + 8, hex) &&
+         std::all_of(name.begin() + 9, name.end(), is_digit);
+}
+
+// All at once: in a sandbox nothing could be looked up later.
+Result<> add_directory(SSL_CTX* context, const std::string& directory) {
+  std::vector<std::string> names;
+  const auto listed = os::system_files().list(directory, [&names](std::string_view name) {
+    if (is_hashed_name(name)) names.emplace_back(name);
+    return names.size() < 10'000;
+  });
+  if (!listed) return fail(listed.error());
+  for (const std::string& name : names) {
+    const auto text = os::read_file(os::system_files(), directory + "/" + name, 1 << 20);
+    if (!text) continue;  // a link to a certificate that was removed
+    const auto found = parse_certificates(*text);
+    if (!found) continue;
+    for (int i = 0; i < sk_X509_num(found->get()); ++i) {
+      X509_STORE_add_cert(SSL_CTX_get_cert_store(context), sk_X509_value(found->get(), i));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<ClientContext> ClientContext::make(const ClientSettings& settings) {
@@ -44,6 +75,9 @@ Result<ClientContext> ClientContext::make(const ClientSettings& settings) {
   if (!authorities) return fail(authorities.error().within("certificate authorities"));
   for (int i = 0; i < sk_X509_num(authorities->get()); ++i) {
     X509_STORE_add_cert(SSL_CTX_get_cert_store(context), sk_X509_value(authorities->get(), i));
+  }
+  if (!settings.ca_directory.empty()) {
+    if (auto done = add_directory(context, settings.ca_directory); !done) return fail(done.error());
   }
   if (settings.system_ca) SSL_CTX_set_default_verify_file(context);
   ERR_clear_error();

@@ -84,9 +84,10 @@ class ServerContext {
 };
 
 struct ClientSettings {
-  Strength strength;       // opportunistic use sets protocols to ">=TLSv1"
-  std::string ca_pem;      // trusted authorities; empty: nothing is trusted, everything still encrypted
-  bool system_ca = false;  // adds the system's authorities, read from /etc/ssl now
+  Strength strength;         // opportunistic use sets protocols to ">=TLSv1"
+  std::string ca_pem;        // trusted authorities; empty: nothing is trusted, everything still encrypted
+  std::string ca_directory;  // more of them, in files named by OpenSSL's hash; read now; "": none
+  bool system_ca = false;    // adds the system's authorities, read from /etc/ssl now
   int verify_depth = 9;
 };
 

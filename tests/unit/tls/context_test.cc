@@ -1,7 +1,10 @@
 #include "lib/tls/context.h"
 
+#include <cstdlib>
+
 #include <catch2/catch.hpp>
 
+#include "lib/os/files.h"
 #include "lib/tls/strength.h"
 #include "tests/unit/tls/authority.h"
 
@@ -99,6 +102,27 @@ TEST_CASE("trust says what was verified, and never stops the handshake") {
   CHECK(trust(knowing, right) == Trust::verified);
   CHECK(trust(knowing, wrong) == Trust::trusted);
   CHECK(trust(ClientSettings{}, right) == Trust::untrusted);
+}
+
+TEST_CASE("authorities are read from a directory of hashed names, and a missing directory is told") {
+  char directory[] = "/tmp/postrider-ca-XXXXXX";
+  REQUIRE(mkdtemp(directory) != nullptr);
+  const std::string path = directory;
+  const std::vector<std::string> names{"0a1b2c3d.0", "0a1b2c3d.1", "readme.txt"};
+  REQUIRE(os::replace_file(os::system_files(), path + "/" + names[0], authority().pem(), 0600));
+  REQUIRE(os::replace_file(os::system_files(), path + "/" + names[1], "not a certificate", 0600));
+  REQUIRE(os::replace_file(os::system_files(), path + "/" + names[2], "nothing", 0600));
+  ClientSettings settings;
+  settings.ca_directory = path;
+  const auto client = ClientContext::make(settings);
+  for (const std::string& name : names) REQUIRE(os::system_files().unlink(path + "/" + name));
+  REQUIRE(os::system_files().rmdir(path));
+  REQUIRE(client);
+  const ServerContext server = std::move(*ServerContext::make(server_settings(KeyKind::p256)));
+  Pair pair = make_pair(server, *client, {.match_names = {"mail.example.org"}}, {KeyKind::p256});
+  REQUIRE(pair.handshake());
+  CHECK(pair.client.info().trust == Trust::verified);
+  CHECK(ClientContext::make(settings).error().is(Trouble::not_found));
 }
 
 TEST_CASE("contexts may go while their connections live") {
