@@ -143,7 +143,7 @@ event::Task<> Crew::serve(Identity who, Group& group) {
     }
     if (worker) {
       const Lease lease(*this, std::move(*worker));
-      const bool answered = co_await store_group(*lease.worker, batch);
+      const bool answered = co_await store_group(*lease, batch);
       lease->good = answered;
     } else {
       const bool root = worker.error().is(Trouble::permanent);

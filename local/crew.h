@@ -49,7 +49,7 @@ class Crew {
       lease->good = true;
       co_return std::move(answer);
     } catch (const io::Ended& ended) {
-      log_lost(*lease.worker, ended);
+      log_lost(*lease, ended);
     }
     co_return fail(Trouble::temporary, "delivery process failed");
   }
@@ -62,15 +62,21 @@ class Crew {
     MonoTime idle_since{};
     bool good = true;  // answered its last job
   };
-  // Gives the worker back, or ends it.
-  struct Lease {
-    Lease(Crew& crew_, std::unique_ptr<Worker> worker_) : crew(crew_), worker(std::move(worker_)) {
-      worker->good = false;
+  // Gives the worker back, or ends it when it did not prove good.
+  class Lease {
+   public:
+    Lease(Crew& crew, std::unique_ptr<Worker> worker) : crew_(crew), worker_(std::move(worker)) {
+      worker_->good = false;
     }
-    ~Lease() { crew.dismiss(std::move(worker)); }
-    Worker* operator->() const { return worker.get(); }
-    Crew& crew;
-    mutable std::unique_ptr<Worker> worker;
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    ~Lease() { crew_.dismiss(std::move(worker_)); }
+    Worker* operator->() const { return worker_.get(); }
+    Worker& operator*() const { return *worker_; }
+
+   private:
+    Crew& crew_;
+    std::unique_ptr<Worker> worker_;
   };
   struct Pending {
     MaildirJob job;

@@ -52,6 +52,9 @@ Result<std::optional<AliasEntry>> Aliases::find(const std::string& local_part) c
     if (!table.file.empty()) {
       const auto status = files_.stat(table.file);
       if (!status) return fail(status.error());
+      // Anybody could have written the commands in it.
+      if ((status->mode & 0002) != 0)
+        return fail(Trouble::configuration, table.file + ": file is world writable");
       if (status->uid != 0) entry.rights = Identity{status->uid, status->gid, {}};
     }
     if (owner_special_ && !entry.name.starts_with("owner-")) {

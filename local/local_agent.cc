@@ -163,8 +163,8 @@ event::Task<RecipientOutcome> LocalAgent::deliver_address(Delivery& delivery, St
     if (alias && !*alias) user = os::find_user(name.user);
   });
   if (!alias) {
-    co_return settle(delivery, step,
-                     deferred("4.3.0", "alias database unavailable: " + alias.error().text()));
+    around_.log.warning("alias_maps: {}", alias.error().text());
+    co_return settle(delivery, step, deferred("4.3.0", "alias database unavailable"));
   }
   if (*alias) {
     delivery.expanded = true;

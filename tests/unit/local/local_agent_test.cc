@@ -266,6 +266,34 @@ TEST_CASE(
   CHECK(office.mail_of("daemon").size() == 1);
 }
 
+TEST_CASE("two users whose .forward files name each other get the mail they are meant to") {
+  Office office;
+  put(office.directory / "forward/nobody", "daemon\n");
+  put(office.directory / "forward/daemon", "nobody\n");
+  CHECK(office.deliver({"nobody@example.org"})[0].kind == Kind::expanded);
+  CHECK(office.mail_of("nobody").size() + office.mail_of("daemon").size() == 1);
+}
+
+TEST_CASE("an alias table that everybody may write is not believed") {
+  const WithAliases aliases("root: \"|touch /tmp/owned\"\n");
+  Office office;
+  REQUIRE(::chmod((office.directory / "aliases").c_str(), 0666) == 0);
+  const auto outcomes = office.deliver({"root@example.org"});
+  CHECK(outcomes[0].kind == Kind::deferred);
+  CHECK(office.log.contains("file is world writable"));
+}
+
+TEST_CASE("a worker that dies costs a later attempt, and the next delivery has another one") {
+  const WithAliases aliases("killer: \"|kill -9 $PPID\"\nfine: \"|true\"\n");
+  Office office;
+  const auto outcomes = office.deliver({"killer@example.org"});
+  CHECK(outcomes[0].kind == Kind::deferred);
+  CHECK(outcomes[0].reason == "delivery process failed");
+  CHECK(office.log.contains("died: closed"));
+  CHECK(office.deliver({"fine@example.org"})[0].kind == Kind::expanded);
+  CHECK(office.deliver({"nobody@example.org"})[0].kind == Kind::delivered);
+}
+
 TEST_CASE("commands get the message, a harmless environment, and answer by their exit status") {
   test::TemporaryDirectory out;
   const WithAliases aliases(
