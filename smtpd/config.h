@@ -171,7 +171,6 @@ struct SmtpdConfig : config::Section {
   config::List data_restrictions{*this, "smtpd_data_restrictions", "", {}, "Restrictions on DATA and BDAT."};
   config::List end_of_data_restrictions{
       *this, "smtpd_end_of_data_restrictions", "", {}, "Restrictions on the end of content."};
-  config::List etrn_restrictions{*this, "smtpd_etrn_restrictions", "", {}, "Restrictions on ETRN."};
   config::List restriction_classes{*this,
                                    "smtpd_restriction_classes",
                                    "",
@@ -229,10 +228,6 @@ struct SmtpdConfig : config::Section {
                                      "The reply code for unknown recipients of relay domains."};
 
   config::Boolean sasl_enable{*this, "smtpd_sasl_auth_enable", "no", "Offer AUTH."};
-  config::Text sasl_type{
-      *this, "smtpd_sasl_type", "cyrus", {}, "Accepted; passwords are checked by auth(8)."};
-  config::Text sasl_path{
-      *this, "smtpd_sasl_path", "smtpd", {}, "Accepted; passwords are checked by auth(8)."};
   config::List sasl_security{*this,
                              "smtpd_sasl_security_options",
                              "noanonymous",
