@@ -117,8 +117,11 @@ event::Task<bool> Session::may_send_content(std::string_view stage) {
     refuse(stage, verdict.reply);
     co_return false;
   }
-  transaction_->hold |= verdict.hold;
-  transaction_->discard |= verdict.discard;
+  if (verdict.deferred.code != 0) {
+    refuse(stage, verdict.deferred);
+    co_return false;
+  }
+  transaction_->apply(std::move(verdict));
   co_return true;
 }
 
@@ -206,7 +209,7 @@ void Session::answer_submission(const protocol::Submitted& submitted) {
   const std::string ok = fmt::format("Ok: queued as {}", transaction_->queue_id);
   switch (submitted.outcome) {
     case Outcome::queued:
-    case Outcome::discarded: return with(250, "2.0.0", ok);
+    case Outcome::discarded: forgive(); return with(250, "2.0.0", ok);
     case Outcome::no_space: return with(452, "4.3.1", "Insufficient system storage");
     case Outcome::too_large: return with(552, "5.3.4", "Error: message file too big");
     case Outcome::rejected: {
@@ -239,15 +242,27 @@ event::Task<> Session::finish_content(const smtp::DataDecoder& decoder) {
     co_return;
   }
   if (!server_.end_of_data_list().empty()) {
-    const Verdict verdict = co_await server_.end_of_data_list().evaluate(
+    Verdict verdict = co_await server_.end_of_data_list().evaluate(
         server_, situation(), fmt::format("<{}>: End-of-data rejected", client_.logged));
-    transaction.hold |= verdict.hold;
-    transaction.discard |= verdict.discard;
-    if (verdict.kind == Verdict::Kind::refuse) {
-      refuse("END-OF-MESSAGE", verdict.reply);
+    if (verdict.kind == Verdict::Kind::refuse || verdict.deferred.code != 0) {
+      refuse("END-OF-MESSAGE", verdict.kind == Verdict::Kind::refuse ? verdict.reply : verdict.deferred);
       end_transaction();
       co_return;
     }
+    const bool envelope_sent = transaction.cleanup.has_value();
+    if (verdict.discard && envelope_sent) {
+      // Cleanup throws away what nobody finishes.
+      server_.log().info("{}: discard: END-OF-MESSAGE {}", transaction.queue_id, where());
+      protocol::Submitted discarded;
+      discarded.outcome = Outcome::discarded;
+      answer_submission(discarded);
+      end_transaction();
+      co_return;
+    }
+    if (envelope_sent && (verdict.hold || !verdict.redirect.empty() || !verdict.filter.empty()))
+      server_.log().warning("{}: HOLD, REDIRECT and FILTER come too late at the end of a large message",
+                            transaction.queue_id);
+    transaction.apply(std::move(verdict));
   }
   const protocol::Submitted submitted = co_await submit();
   answer_submission(submitted);
@@ -257,7 +272,7 @@ event::Task<> Session::finish_content(const smtp::DataDecoder& decoder) {
 // ---- DATA
 
 event::Task<> Session::data(smtp::CommandLine line) {
-  if (transaction_ && transaction_->bdat) {
+  if (transaction_ && (transaction_->bdat || transaction_->chunks_refused)) {
     reply(503, "5.5.1 Error: DATA after BDAT");
     co_return;
   }
@@ -312,11 +327,19 @@ event::Task<> Session::bdat(smtp::CommandLine line) {
     closing_ = true;
     co_return;
   }
+  if (transaction_ && transaction_->chunks_refused) {
+    co_await read_chunk(arguments->size, nullptr);
+    reply(551, fmt::format("5.0.0 Discarded {} bytes after earlier error", arguments->size));
+    if (arguments->last) end_transaction();
+    co_return;
+  }
   bool may = transaction_ && transaction_->bdat.has_value();
   if (!may) may = co_await may_send_content("BDAT");
   if (!may) {
-    // The chunk comes all the same, and must not be read as commands.
+    // The chunk comes all the same, and must not be read as commands; nor may the next one begin a message.
     co_await read_chunk(arguments->size, nullptr);
+    if (transaction_) transaction_->chunks_refused = true;
+    if (arguments->last) end_transaction();
     co_return;
   }
   if (!transaction_->bdat) {

@@ -29,9 +29,21 @@ Situation Session::situation() const {
   if (transaction_) {
     at.sender = transaction_->sender;
     at.has_sender = true;
+    at.sender_internal = transaction_->mail.sender.internal();
   }
-  at.pipelined = stream_.has_buffered_input();
+  // RFC 2920 3.1: where PIPELINING was offered and accepted, only DATA must wait for its answer.
+  const bool may_pipeline = esmtp_ && server_.offers("pipelining") && stage_ != "DATA";
+  at.pipelined = !may_pipeline && stream_.has_buffered_input();
   return at;
+}
+
+void Transaction::apply(Verdict verdict) {
+  hold |= verdict.hold;
+  discard |= verdict.discard;
+  if (deferred.code == 0) deferred = std::move(verdict.deferred);
+  if (!verdict.redirect.empty()) redirect = std::move(verdict.redirect);
+  if (!verdict.filter.empty()) filter = std::move(verdict.filter);
+  for (std::string& header : verdict.prepend) prepend.push_back(std::move(header));
 }
 
 event::Task<> Session::mail(smtp::CommandLine line) {
@@ -75,6 +87,7 @@ event::Task<> Session::mail(smtp::CommandLine line) {
       end_transaction();
       co_return;
     }
+    transaction_->apply(std::move(verdict));
   }
   reply(250, "2.1.0 Ok");
 }
@@ -82,6 +95,11 @@ event::Task<> Session::mail(smtp::CommandLine line) {
 event::Task<> Session::rcpt(smtp::CommandLine line) {
   if (!transaction_) {
     reply(503, "5.5.1 Error: need MAIL command");
+    co_return;
+  }
+  if (transaction_->bdat || transaction_->chunks_refused) {
+    // The envelope may be with cleanup already (RFC 3030 4.2: BDAT ends the list of recipients).
+    reply(503, "5.5.1 Error: RCPT after BDAT");
     co_return;
   }
   smtp::Parsed<smtp::RcptArguments> arguments = smtp::parse_rcpt(line.arguments, rules());
@@ -107,32 +125,16 @@ event::Task<> Session::rcpt(smtp::CommandLine line) {
       co_return;
     }
   }
-  protocol::CheckRecipient question;
-  question.sender = transaction_->mail.sender.internal();
-  question.address = arguments->recipient.internal();
-  Result<RecipientChecked> checked =
-      co_await server_.rewrite().ask<RecipientChecked>(question, server_.loop().after(Seconds{30}));
-  if (!checked) {
-    server_.log().warning("recipient <{}>: {}", arguments->recipient.text(), checked.error().text());
-    refuse("RCPT", {451, fmt::format("4.3.0 <{}>: Temporary lookup failure", arguments->recipient.text())},
-           arguments->recipient.text());
-    co_return;
-  }
-  co_await check_recipient(std::move(*arguments), std::move(*checked));
+  RecipientChecked checked =
+      co_await server_.check_address(transaction_->mail.sender.internal(), arguments->recipient.internal());
+  co_await check_recipient(std::move(*arguments), std::move(checked));
 }
 
 // In Postfix's order: what was delayed (client, HELO, sender), then relaying, then the recipient.
-event::Task<Verdict> Session::check_restrictions(const protocol::Route& route, std::string_view recipient) {
+event::Task<Verdict> Session::check_restrictions(const RecipientChecked& checked,
+                                                 std::string_view recipient) {
   Verdict total;
-  const auto add = [&](Verdict& verdict) {
-    total.hold |= verdict.hold;
-    total.discard |= verdict.discard;
-    if (!verdict.redirect.empty()) total.redirect = verdict.redirect;
-    if (!verdict.filter.empty()) total.filter = verdict.filter;
-    for (std::string& header : verdict.prepend) total.prepend.push_back(std::move(header));
-    total.reply = std::move(verdict.reply);
-    return verdict.kind == Verdict::Kind::refuse;
-  };
+  total.deferred = transaction_->deferred;
   struct Check {
     const RestrictionList& list;
     std::string what;
@@ -150,12 +152,10 @@ event::Task<Verdict> Session::check_restrictions(const protocol::Route& route, s
     if (check.list.empty() || (check.delayed && !delayed)) continue;
     Situation at = situation();
     at.recipient = recipient;
-    at.route = &route;
+    at.checked = &checked;
     Verdict verdict = co_await check.list.evaluate(server_, at, check.what);
-    if (add(verdict)) {
-      total.kind = Verdict::Kind::refuse;
-      co_return total;
-    }
+    total.add(std::move(verdict));
+    if (total.kind == Verdict::Kind::refuse) co_return total;
   }
   co_return total;
 }
@@ -173,27 +173,27 @@ event::Task<> Session::check_recipient(smtp::RcptArguments arguments, RecipientC
     refuse("RCPT", {451, fmt::format("4.3.0 <{}>: Temporary lookup failure", recipient)}, recipient);
     co_return;
   }
-  Verdict verdict = co_await check_restrictions(checked.route, recipient);
+  Verdict verdict = co_await check_restrictions(checked, recipient);
   if (verdict.kind == Verdict::Kind::refuse) {
     refuse("RCPT", verdict.reply, recipient);
     co_return;
   }
-  const bool checks_users =
-      config.reject_unlisted_recipient() && !server_.overrides("no_unknown_recipient_checks");
-  if (checks_users && checked.existence == RecipientChecked::Existence::trouble) {
-    refuse("RCPT", {451, fmt::format("4.3.0 <{}>: Temporary lookup failure", recipient)}, recipient);
-    co_return;
+  if (!server_.overrides("no_unknown_recipient_checks")) {
+    std::optional<smtp::Reply> unknown;
+    if (config.reject_unlisted_sender() && !transaction_->sender.empty()) {
+      const RecipientChecked sender =
+          co_await server_.check_address("", transaction_->mail.sender.internal());
+      unknown = unlisted(config, sender, transaction_->sender, Party::sender);
+    }
+    if (!unknown && config.reject_unlisted_recipient())
+      unknown = unlisted(config, checked, recipient, Party::recipient);
+    if (unknown) {
+      refuse("RCPT", *unknown, recipient);
+      co_return;
+    }
   }
-  if (checks_users && checked.existence == RecipientChecked::Existence::unlisted) {
-    const AddressClass kind = checked.route.address_class;
-    const std::int64_t code = kind == AddressClass::virtual_mailbox ? config.unknown_virtual_code()
-                              : kind == AddressClass::virtual_alias ? config.unknown_alias_code()
-                              : kind == AddressClass::relay         ? config.unknown_relay_code()
-                                                                    : config.unknown_local_code();
-    refuse("RCPT",
-           {static_cast<int>(code), fmt::format("{}.1.1 <{}>: Recipient address rejected: User unknown in {}",
-                                                code / 100, recipient, checked.table_kind)},
-           recipient);
+  if (verdict.deferred.code != 0) {
+    refuse("RCPT", verdict.deferred, recipient);
     co_return;
   }
   Transaction& transaction = *transaction_;
@@ -215,11 +215,7 @@ event::Task<> Session::check_recipient(smtp::RcptArguments arguments, RecipientC
   accepted.orcpt = std::move(arguments.orcpt);
   accepted.notify = arguments.notify.bits;
   transaction.recipients.push_back(std::move(accepted));
-  transaction.hold |= verdict.hold;
-  transaction.discard |= verdict.discard;
-  if (!verdict.redirect.empty()) transaction.redirect = std::move(verdict.redirect);
-  if (!verdict.filter.empty()) transaction.filter = std::move(verdict.filter);
-  for (std::string& header : verdict.prepend) transaction.prepend.push_back(std::move(header));
+  transaction.apply(std::move(verdict));
   reply(250, "2.1.5 Ok");
 }
 

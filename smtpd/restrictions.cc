@@ -9,6 +9,7 @@
 #include "lib/address/domain.h"
 #include "lib/base/text.h"
 #include "lib/config/list.h"
+#include "smtpd/access.h"
 #include "smtpd/server.h"
 
 namespace postrider::smtpd {
@@ -52,58 +53,6 @@ std::string_view domain_of(std::string_view address) {
   return at == std::string_view::npos ? std::string_view() : address.substr(at + 1);
 }
 
-// access(5) keys, most specific first.
-std::vector<std::string> network_keys(const Client& client) {
-  std::vector<std::string> keys;
-  keys.push_back(client.address);
-  const char separator = client.ip.is_v4() ? '.' : ':';
-  std::string rest = client.address;
-  while (true) {
-    const std::size_t cut = rest.rfind(separator);
-    if (cut == std::string::npos) break;
-    rest.resize(cut);
-    if (!rest.empty() && rest.back() != separator) keys.push_back(rest);
-  }
-  return keys;
-}
-
-void add_domain_keys(std::vector<std::string>& keys, std::string_view domain) {
-  std::string name = lower(domain);
-  if (name.empty()) return;
-  keys.push_back(name);
-  // Parent domains, with the leading dot and without it (parent_domain_matches_subdomains).
-  std::size_t dot = name.find('.');
-  while (dot != std::string::npos && keys.size() < 150) {
-    keys.push_back(name.substr(dot));
-    keys.push_back(name.substr(dot + 1));
-    dot = name.find('.', dot + 1);
-  }
-}
-
-std::vector<std::string> address_keys(std::string_view address) {
-  std::vector<std::string> keys;
-  const std::string whole = lower(address);
-  if (whole.empty()) return {"<>"};
-  keys.push_back(whole);
-  const std::size_t at = whole.rfind('@');
-  add_domain_keys(keys, domain_of(whole));
-  keys.push_back(whole.substr(0, at) + "@");
-  return keys;
-}
-
-// "550 5.7.1 text" or "450 text" of access(5); nullopt when it is no reply.
-std::optional<smtp::Reply> parse_reply_action(std::string_view action) {
-  if (action.size() < 3 || !is_digit(action[0]) || !is_digit(action[1]) || !is_digit(action[2]))
-    return std::nullopt;
-  const int code = *parse_number<int>(action.substr(0, 3));
-  if (code < 400 || code > 599) return std::nullopt;
-  std::string_view rest = trim(action.substr(3));
-  const std::string text(rest.empty() ? "Access denied" : rest);
-  smtp::Reply reply(code, text);
-  if (!reply.status.present()) reply = smtp::Reply(code, fmt::format("{}.7.1 {}", code / 100, text));
-  return reply;
-}
-
 }  // namespace
 
 smtp::Reply relay_denied(const SmtpdConfig& config, std::string_view recipient) {
@@ -111,19 +60,60 @@ smtp::Reply relay_denied(const SmtpdConfig& config, std::string_view recipient) 
   return {code, fmt::format("{}.7.1 <{}>: Relay access denied", code / 100, recipient)};
 }
 
-bool is_authorised_destination(const SmtpdConfig& config, const protocol::Route& route,
-                               std::string_view recipient) {
+bool is_authorised_destination(const SmtpdConfig& config, const protocol::Route& route) {
   if (route.address_class == protocol::AddressClass::other) return false;
-  if (route.address_class != protocol::AddressClass::relay || config.untrusted_routing()) return true;
-  // The next host might forward to where the local part says.
-  const std::string_view local = recipient.substr(0, recipient.rfind('@'));
-  return local.find_first_of("@%!") == std::string_view::npos;
+  return route.address_class != protocol::AddressClass::relay || !route.routed || config.untrusted_routing();
 }
+
+std::optional<smtp::Reply> unlisted(const SmtpdConfig& config, const protocol::RecipientChecked& checked,
+                                    std::string_view address, Party party) {
+  using Existence = protocol::RecipientChecked::Existence;
+  using protocol::AddressClass;
+  if (checked.existence == Existence::trouble)
+    return smtp::Reply(451, fmt::format("4.3.0 <{}>: Temporary lookup failure", address));
+  if (checked.existence != Existence::unlisted) return std::nullopt;
+  const AddressClass kind = checked.route.address_class;
+  const std::int64_t code = kind == AddressClass::virtual_mailbox ? config.unknown_virtual_code()
+                            : kind == AddressClass::virtual_alias ? config.unknown_alias_code()
+                            : kind == AddressClass::relay         ? config.unknown_relay_code()
+                                                                  : config.unknown_local_code();
+  return smtp::Reply(static_cast<int>(code),
+                     fmt::format("{}.1.{} <{}>: {} address rejected: User unknown in {}", code / 100,
+                                 party == Party::sender ? 0 : 1, address,
+                                 party == Party::sender ? "Sender" : "Recipient", checked.table_kind));
+}
+
+void Verdict::add(Verdict later) {
+  hold |= later.hold;
+  discard |= later.discard;
+  if (!later.redirect.empty()) redirect = std::move(later.redirect);
+  if (!later.filter.empty()) filter = std::move(later.filter);
+  for (std::string& line : later.prepend) prepend.push_back(std::move(line));
+  if (deferred.code == 0) deferred = std::move(later.deferred);
+  if (later.kind == Kind::neutral) return;
+  kind = later.kind;
+  reply = std::move(later.reply);
+}
+
+namespace {
+
+// What a table without the name of a check is asked about; "" where that is not clear.
+std::string_view check_of_list(std::string_view parameter) {
+  if (parameter == "smtpd_client_restrictions") return "check_client_access";
+  if (parameter == "smtpd_helo_restrictions") return "check_helo_access";
+  if (parameter == "smtpd_sender_restrictions") return "check_sender_access";
+  if (parameter == "smtpd_relay_restrictions" || parameter == "smtpd_recipient_restrictions")
+    return "check_recipient_access";
+  return "";
+}
+
+}  // namespace
 
 Result<RestrictionList> RestrictionList::parse(const std::vector<std::string>& items,
                                                const config::Values& values,
                                                const std::vector<std::string>& classes,
-                                               const std::string& parameter) {
+                                               const std::string& parameter,
+                                               const std::vector<std::string>& open) {
   RestrictionList list;
   list.parameter_ = parameter;
   bool warn = false;
@@ -136,33 +126,36 @@ Result<RestrictionList> RestrictionList::parse(const std::vector<std::string>& i
     }
     restriction.warn_only = std::exchange(warn, false);
     if (std::ranges::find(classes, items[i]) != classes.end()) {
+      if (std::ranges::find(open, items[i]) != open.end())
+        return fail(Trouble::configuration,
+                    fmt::format("{}: restriction class {} refers to itself", parameter, items[i]));
       const Result<std::string> text = values.text(items[i]);
       if (!text) return std::unexpected(text.error());
-      std::vector<std::string> others = classes;
-      std::erase(others, items[i]);
       const Result<std::vector<std::string>> inner = config::split_list(*text);
       if (!inner) return std::unexpected(inner.error());
-      const Result<RestrictionList> nested = parse(*inner, values, others, items[i]);
+      std::vector<std::string> inside = open;
+      inside.push_back(items[i]);
+      Result<RestrictionList> nested = parse(*inner, values, classes, parameter, inside);
       if (!nested) return std::unexpected(nested.error());
-      list.restrictions_.insert(list.restrictions_.end(), nested->restrictions_.begin(),
-                                nested->restrictions_.end());
+      for (Restriction& one : nested->restrictions_) {
+        one.warn_only |= restriction.warn_only;
+        list.restrictions_.push_back(std::move(one));
+      }
       continue;
     }
-    if (restriction.name.find(':') != std::string::npos && !takes_argument(restriction.name)) {
-      // A bare table: looked up with what the list is about.
-      const std::string_view about = parameter.find("client") != std::string::npos ? "check_client_access"
-                                     : parameter.find("helo") != std::string::npos ? "check_helo_access"
-                                     : parameter.find("sender") != std::string::npos
-                                         ? "check_sender_access"
-                                         : "check_recipient_access";
-      restriction.argument = items[i];
-      restriction.name = about;
-    } else if (takes_argument(restriction.name)) {
+    if (takes_argument(restriction.name)) {
       if (i + 1 == items.size())
         return fail(Trouble::configuration,
                     fmt::format("{}: {} must be followed by a table, such as hash:/etc/postrider/access",
                                 parameter, items[i]));
       restriction.argument = items[++i];
+    } else if (restriction.name.find(':') != std::string::npos) {
+      restriction.argument = items[i];
+      restriction.name = check_of_list(parameter);
+      if (restriction.name.empty())
+        return fail(Trouble::configuration,
+                    fmt::format("{}: say what {} is asked about: check_client_access {}", parameter, items[i],
+                                items[i]));
     }
     list.restrictions_.push_back(std::move(restriction));
   }
@@ -172,74 +165,62 @@ Result<RestrictionList> RestrictionList::parse(const std::vector<std::string>& i
 bool RestrictionList::protects_relay() const {
   constexpr std::array<std::string_view, 5> protecting = {
       "reject", "defer", "defer_if_permit", "reject_unauth_destination", "defer_unauth_destination"};
-  return std::ranges::any_of(restrictions_, [&](const Restriction& restriction) {
-    return !restriction.warn_only && std::ranges::find(protecting, restriction.name) != protecting.end();
-  });
+  for (const Restriction& restriction : restrictions_) {
+    if (restriction.name == "permit") return false;  // what comes later is never reached
+    if (!restriction.warn_only && std::ranges::find(protecting, restriction.name) != protecting.end())
+      return true;
+  }
+  return false;
 }
 
-namespace {
-
 // One access table against one set of keys, and its action.
-event::Task<Verdict> check_table(Server& server, const Restriction& restriction, std::string parameter,
-                                 std::vector<std::string> keys, std::string what) {
+event::Task<Verdict> RestrictionList::check_table(Server& server, const Restriction& restriction,
+                                                  Situation at, std::vector<std::string> keys,
+                                                  std::string what, int depth) const {
+  constexpr int deepest = 10;
   protocol::Lookup question;
-  question.parameter = std::move(parameter);
+  question.parameter = parameter_;
   question.maps = restriction.argument;
   question.keys = std::move(keys);
   const LookedUp::Answer answer = co_await server.lookup(std::move(question));
   if (answer.status == LookedUp::Answer::Status::absent) co_return Verdict{};
   if (answer.status == LookedUp::Answer::Status::trouble) co_return refuse(server_configuration_error());
-  const std::string_view value = trim(answer.value);
-  const std::size_t blank = value.find_first_of(" \t");
-  const std::string action = lower(value.substr(0, blank));
-  const std::string_view text =
-      blank == std::string_view::npos ? std::string_view() : trim(value.substr(blank));
+  AccessAction action = parse_access(answer.value, what, static_cast<int>(server.config().access_code()));
   Verdict verdict;
-  if (action == "ok" || action == "relay" || action == "permit" ||
-      parse_number<unsigned long>(action).has_value()) {
-    // An all-digit value below 400 means OK; what looks like a reply was excluded by its text.
-    const std::optional<smtp::Reply> reply = parse_reply_action(value);
-    if (reply) co_return refuse(*reply);
-    co_return permit();
-  }
-  if (action == "dunno" || action.empty()) co_return verdict;
-  const auto code = static_cast<int>(server.config().access_code());
-  if (action == "reject")
-    co_return refuse(
-        {code, fmt::format("{}.7.1 {}: {}", code / 100, what, text.empty() ? "Access denied" : text)});
-  if (action == "defer" || action == "defer_if_permit")
-    co_return refuse({450, fmt::format("4.7.1 {}: {}", what, text.empty() ? "Access denied" : text)});
-  if (action == "hold")
-    verdict.hold = true;
-  else if (action == "discard")
-    verdict.discard = true;
-  else if (action == "redirect")
-    verdict.redirect = text;
-  else if (action == "filter")
-    verdict.filter = text;
-  else if (action == "prepend")
-    verdict.prepend.emplace_back(text);
-  else if (action == "warn" || action == "info")
-    server.log().warning("{}: {}: {}", restriction.argument, what, text);
-  else if (const std::optional<smtp::Reply> reply = parse_reply_action(value))
-    co_return refuse(*reply);
-  else if (action == "reject_unauth_destination" || action == "permit_mynetworks") {
-    co_return verdict;
-  } else {
-    server.log().warning("access table {} has an unknown action for {}: {}", restriction.argument, answer.key,
-                         value);
-    co_return refuse(server_configuration_error());
+  switch (action.kind) {
+    case AccessAction::Kind::dunno: break;
+    case AccessAction::Kind::permit: co_return permit();
+    case AccessAction::Kind::refuse: co_return refuse(std::move(action.reply));
+    case AccessAction::Kind::defer_if_permit: verdict.deferred = std::move(action.reply); break;
+    case AccessAction::Kind::hold: verdict.hold = true; break;
+    case AccessAction::Kind::discard: verdict.discard = true; break;
+    case AccessAction::Kind::redirect: verdict.redirect = std::move(action.text); break;
+    case AccessAction::Kind::filter: verdict.filter = std::move(action.text); break;
+    case AccessAction::Kind::prepend: verdict.prepend.push_back(std::move(action.text)); break;
+    case AccessAction::Kind::warn:
+      server.log().warning("{}: {}: {}", restriction.argument, what, action.text);
+      break;
+    case AccessAction::Kind::malformed:
+      server.log().warning("access table {}, {}: {}", restriction.argument, answer.key, action.text);
+      co_return refuse(server_configuration_error());
+    case AccessAction::Kind::restrictions: {
+      const Result<std::vector<std::string>> items = config::split_list(action.text);
+      Result<RestrictionList> list;
+      if (items)
+        list = parse(*items, server.daemon().values(), server.config().restriction_classes(), parameter_);
+      if (!items || !list || depth == deepest) {
+        server.log().warning("access table {} has a malformed or endless action for {}: {}",
+                             restriction.argument, answer.key, action.text);
+        co_return refuse(server_configuration_error());
+      }
+      Verdict inner = co_await list->evaluate(server, at, what, depth + 1);
+      co_return inner;
+    }
   }
   co_return verdict;
 }
 
-void merge(Verdict& into, Verdict& from) {
-  into.hold |= from.hold;
-  into.discard |= from.discard;
-  if (!from.redirect.empty()) into.redirect = std::move(from.redirect);
-  if (!from.filter.empty()) into.filter = std::move(from.filter);
-  for (std::string& line : from.prepend) into.prepend.push_back(std::move(line));
-}
+namespace {
 
 // The restrictions that need nothing but the situation; nullopt for those it does not know.
 std::optional<Verdict> decide(const SmtpdConfig& config, const std::string& name, const Situation& at,
@@ -252,14 +233,24 @@ std::optional<Verdict> decide(const SmtpdConfig& config, const std::string& name
     return refuse(code_reply(config.reject_code, "7.1", fmt::format("{}: Access denied", what)));
   if (name == "defer")
     return refuse(code_reply(config.defer_code, "3.2", fmt::format("{}: Try again later", what)));
+  if (name == "defer_if_permit") {
+    Verdict later;
+    later.deferred = code_reply(config.defer_code, "7.1", fmt::format("{}: Try again later", what));
+    return later;
+  }
+  if (name == "reject_unlisted_recipient") {
+    if (!at.checked) return Verdict{};
+    std::optional<smtp::Reply> reply = unlisted(config, *at.checked, at.recipient, Party::recipient);
+    return reply ? refuse(std::move(*reply)) : Verdict{};
+  }
   if (name == "permit_mynetworks") return at.client.trusted ? permit() : Verdict{};
   if (name == "permit_inet_interfaces") return at.client.ip.is_loopback() ? permit() : Verdict{};
   if (name == "permit_sasl_authenticated") return at.sasl_username.empty() ? Verdict{} : permit();
   if (name == "permit_tls_clientcerts" || name == "permit_tls_all_clientcerts") return Verdict{};
   if (name == "permit_auth_destination")
-    return at.route && is_authorised_destination(config, *at.route, at.recipient) ? permit() : Verdict{};
+    return at.checked && is_authorised_destination(config, at.checked->route) ? permit() : Verdict{};
   if (name == "reject_unauth_destination" || name == "defer_unauth_destination") {
-    if (!at.route || is_authorised_destination(config, *at.route, at.recipient)) return Verdict{};
+    if (!at.checked || is_authorised_destination(config, at.checked->route)) return Verdict{};
     smtp::Reply reply = relay_denied(config, at.recipient);
     if (name == "defer_unauth_destination" && reply.code >= 500)
       reply = smtp::Reply(454, fmt::format("4.7.1 <{}>: Relay access denied", at.recipient));
@@ -304,54 +295,57 @@ std::optional<Verdict> decide(const SmtpdConfig& config, const std::string& name
 
 }  // namespace
 
-event::Task<Verdict> RestrictionList::evaluate(Server& server, Situation at, std::string_view what) const {
+event::Task<Verdict> RestrictionList::evaluate(Server& server, Situation at, std::string_view what,
+                                               int depth) const {
+  const KeyRules rules = server.key_rules();
   Verdict total;
   for (const Restriction& restriction : restrictions_) {
     const std::string& name = restriction.name;
     Verdict verdict;
+    std::vector<std::string> keys;
+    std::string about;
+    bool known = true;
     if (std::optional<Verdict> decided = decide(server.config(), name, at, what)) {
       verdict = std::move(*decided);
-    } else if (name == "reject_unlisted_recipient" || name == "reject_unlisted_sender") {
-      continue;  // smtpd_reject_unlisted_recipient does it for every recipient
+    } else if (name == "reject_unlisted_sender") {
+      if (!at.sender.empty()) {
+        const protocol::RecipientChecked checked = co_await server.check_address("", at.sender_internal);
+        std::optional<smtp::Reply> reply = unlisted(server.config(), checked, at.sender, Party::sender);
+        if (reply) verdict = refuse(std::move(*reply));
+      }
     } else if (name == "check_client_access" || name == "check_reverse_client_hostname_access") {
-      std::vector<std::string> keys;
       const std::string& host = name == "check_client_access" ? at.client.name : at.client.reverse_name;
-      if (host != "unknown") add_domain_keys(keys, host);
+      if (host != "unknown") keys = domain_keys(host, rules);
       for (std::string& key : network_keys(at.client)) keys.push_back(std::move(key));
-      verdict = co_await check_table(server, restriction, parameter_, std::move(keys),
-                                     fmt::format("<{}>: Client host rejected", at.client.logged));
+      about = fmt::format("<{}>: Client host rejected", at.client.logged);
     } else if (name == "check_helo_access") {
-      std::vector<std::string> keys;
-      add_domain_keys(keys, at.helo);
-      if (!keys.empty())
-        verdict = co_await check_table(server, restriction, parameter_, std::move(keys),
-                                       fmt::format("<{}>: Helo command rejected", at.helo));
+      keys = domain_keys(at.helo, rules);
+      about = fmt::format("<{}>: Helo command rejected", at.helo);
     } else if (name == "check_sender_access") {
-      if (at.has_sender)
-        verdict = co_await check_table(server, restriction, parameter_, address_keys(at.sender),
-                                       fmt::format("<{}>: Sender address rejected", at.sender));
+      if (at.has_sender) keys = address_keys(at.sender, rules);
+      about = fmt::format("<{}>: Sender address rejected", at.sender);
     } else if (name == "check_recipient_access") {
-      if (!at.recipient.empty())
-        verdict = co_await check_table(server, restriction, parameter_, address_keys(at.recipient),
-                                       fmt::format("<{}>: Recipient address rejected", at.recipient));
+      if (!at.recipient.empty()) keys = address_keys(at.recipient, rules);
+      about = fmt::format("<{}>: Recipient address rejected", at.recipient);
     } else if (name == "check_sasl_access") {
-      if (!at.sasl_username.empty())
-        verdict = co_await check_table(server, restriction, parameter_, {std::string(at.sasl_username)},
-                                       fmt::format("<{}>: SASL login name rejected", at.sasl_username));
+      if (!at.sasl_username.empty()) keys = {std::string(at.sasl_username)};
+      about = fmt::format("<{}>: SASL login name rejected", at.sasl_username);
     } else {
+      known = false;
+    }
+    if (!known) {
       server.log().warning("{}: unknown or unsupported restriction: {}", parameter_, name);
       verdict = refuse(server_configuration_error());
+    } else if (!keys.empty()) {
+      verdict = co_await check_table(server, restriction, at, std::move(keys), std::move(about), depth);
     }
-    if (verdict.kind == Kind::refuse && restriction.warn_only) {
-      server.log().info("NOQUEUE: reject_warning: {}: {}", at.client.logged, verdict.reply.text());
+    if (restriction.warn_only && (verdict.kind == Kind::refuse || verdict.deferred.code != 0)) {
+      const smtp::Reply& reply = verdict.kind == Kind::refuse ? verdict.reply : verdict.deferred;
+      server.log().info("NOQUEUE: reject_warning: {}: {}", at.client.logged, reply.text());
       continue;
     }
-    merge(total, verdict);
-    if (verdict.kind != Kind::neutral) {
-      total.kind = verdict.kind;
-      total.reply = std::move(verdict.reply);
-      co_return total;
-    }
+    total.add(std::move(verdict));
+    if (total.kind != Kind::neutral) co_return total;
   }
   co_return total;
 }

@@ -54,6 +54,9 @@ Result<> Server::parse_lists() {
   if (const auto r = network_list(sections_.network.mynetworks, mynetworks_); !r) return r;
   if (const auto r = network_list(c.limit_exceptions, unlimited_); !r) return r;
   if (const auto r = network_list(c.forbid_bare_newline_exclusions, bare_newline_exclusions_); !r) return r;
+  if (const auto r = network_list(c.sasl_exceptions, sasl_exceptions_); !r) return r;
+  bare_parents_ =
+      config::parents_match(sections_.domains.parent_domain_matches_subdomains(), "smtpd_access_maps");
 
   const auto restrictions = [&](const config::List& setting, RestrictionList& into) -> Result<> {
     Result<RestrictionList> list =
@@ -75,6 +78,10 @@ Result<> Server::parse_lists() {
         "in smtpd_relay_restrictions or smtpd_recipient_restrictions, specify at least one of: reject, "
         "defer, reject_unauth_destination, defer_unauth_destination; without it anybody may relay");
   return {};
+}
+
+KeyRules Server::key_rules() const {
+  return {.delimiters = sections_.domains.recipient_delimiter(), .bare_parents = bare_parents_};
 }
 
 bool Server::overrides(std::string_view option) const {
@@ -128,6 +135,20 @@ event::Task<protocol::LookedUp::Answer> Server::lookup(protocol::Lookup question
   co_return trouble;
 }
 
+event::Task<protocol::RecipientChecked> Server::check_address(std::string sender, std::string address) {
+  protocol::CheckRecipient question;
+  question.sender = std::move(sender);
+  question.address = std::move(address);
+  Result<protocol::RecipientChecked> checked =
+      co_await rewrite_.ask<protocol::RecipientChecked>(question, loop().after(service_patience));
+  if (checked) co_return std::move(*checked);
+  log().warning("address <{}>: {}", question.address, checked.error().text());
+  protocol::RecipientChecked trouble;
+  trouble.route.trouble = protocol::Route::Trouble::table;
+  trouble.existence = protocol::RecipientChecked::Existence::trouble;
+  co_return trouble;
+}
+
 event::Task<bool> Server::in_list(const config::MatchList& list, const Client& client) {
   config::MatchRun run = list.run(client.ip, client.name);
   while (const std::optional<config::TableQuestion> question = run.question()) {
@@ -164,6 +185,7 @@ event::Task<Client> Server::identify(const os::Fd& socket) {
                       : fmt::format("{}[{}]", client.name, client.address);
   client.trusted = co_await in_list(mynetworks_, client);
   client.unlimited = co_await in_list(unlimited_, client);
+  client.no_auth = co_await in_list(sasl_exceptions_, client);
   co_return client;
 }
 

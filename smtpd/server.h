@@ -14,6 +14,7 @@
 #include "lib/ipc/pool.h"
 #include "lib/protocol/anvil.h"
 #include "lib/protocol/rewrite.h"
+#include "smtpd/access.h"
 #include "smtpd/client.h"
 #include "smtpd/config.h"
 #include "smtpd/restrictions.h"
@@ -57,6 +58,8 @@ class Server {
   // A queue id of this process's stock; empty text when cleanup cannot be asked.
   event::Task<std::string> queue_id();
   event::Task<protocol::LookedUp::Answer> lookup(protocol::Lookup question);
+  // Where an address goes and whether it exists; Existence::trouble when nobody answers.
+  event::Task<protocol::RecipientChecked> check_address(std::string sender, std::string address);
   event::Task<Client> identify(const os::Fd& socket);
   event::Task<bool> in_list(const config::MatchList& list, const Client& client);
 
@@ -76,6 +79,7 @@ class Server {
   const RestrictionList& data_list() const { return data_; }
   const RestrictionList& end_of_data_list() const { return end_of_data_; }
   const config::MatchList& bare_newline_exclusions() const { return bare_newline_exclusions_; }
+  KeyRules key_rules() const;
   bool overrides(std::string_view option) const;  // receive_override_options
   bool forbidden(std::string_view command) const;
   bool offers(std::string_view keyword) const;  // not in smtpd_discard_ehlo_keywords
@@ -91,7 +95,8 @@ class Server {
   ipc::Pool auth_;
   ipc::Pool anvil_;
   daemon::TlsServer tls_;
-  config::MatchList mynetworks_, unlimited_, bare_newline_exclusions_;
+  config::MatchList mynetworks_, unlimited_, bare_newline_exclusions_, sasl_exceptions_;
+  bool bare_parents_ = true;
   RestrictionList client_, helo_, sender_, relay_, recipient_, data_, end_of_data_;
   std::deque<std::string> ids_;
   std::string mechanisms_[2];

@@ -86,7 +86,12 @@ event::Task<bool> Session::greet() {
   if (!config.delay_reject() && !server_.client_list().empty()) {
     const Verdict verdict = co_await server_.client_list().evaluate(
         server_, situation(), fmt::format("<{}>: Client host rejected", client_.logged));
-    if (verdict.kind == Verdict::Kind::refuse) refuse("CONNECT", verdict.reply);
+    if (verdict.kind == Verdict::Kind::refuse || verdict.deferred.code != 0) {
+      // The refusal is the greeting, and the client's move is QUIT (RFC 5321 3.1).
+      refuse("CONNECT", verdict.kind == Verdict::Kind::refuse ? verdict.reply : verdict.deferred);
+      denied_ = true;
+      co_return true;
+    }
   }
   reply(220, config.banner());
   co_return true;
@@ -99,7 +104,6 @@ event::Task<> Session::converse() {
     const bool go_on = co_await within_error_limits();
     if (!go_on) break;
     if (line.too_long) {
-      ++errors_;
       reply(500, "5.5.2 Error: line too long");
       continue;
     }
@@ -115,7 +119,6 @@ event::Task<> Session::converse() {
     const std::string text(line.text);
     const smtp::Parsed<smtp::CommandLine> parsed = smtp::split_command(text);
     if (!parsed) {
-      ++errors_;
       ++counts_[static_cast<std::size_t>(Verb::unknown)].all;
       reply(parsed.error());
       continue;
@@ -162,6 +165,12 @@ event::Task<bool> Session::command(smtp::CommandLine line) {
 }
 
 event::Task<> Session::dispatch(smtp::CommandLine line) {
+  if (denied_ && line.verb != Verb::quit) {
+    reply(503, fmt::format("5.7.0 Error: access denied for {}", client_.logged));
+    // A chunk would come all the same, and must not be read as commands.
+    if (line.verb == Verb::bdat) closing_ = true;
+    co_return;
+  }
   const bool must_encrypt = server_.tls().level() == daemon::TlsLevel::encrypt && !tls_;
   switch (line.verb) {
     case Verb::mail:
@@ -205,6 +214,9 @@ void Session::reply(const smtp::Reply& to_send) {
 }
 
 void Session::reply(int code, std::string_view text) { reply(smtp::Reply(code, text)); }
+
+// A message that was taken shows that the client knows what it does.
+void Session::forgive() { errors_ = junk_ = 0; }
 
 // Refuses and logs, in the shape that log analysers know.
 void Session::refuse(std::string_view stage, const smtp::Reply& to_send, std::string_view recipient) {

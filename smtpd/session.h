@@ -41,6 +41,7 @@ struct Transaction {
   bool hold = false, discard = false;
   std::string redirect, filter;
   std::vector<std::string> prepend;  // header lines
+  smtp::Reply deferred;              // by defer_if_permit at MAIL; code 0: not
 
   // Content, gathered until there is enough to bother cleanup with.
   std::string buffer;
@@ -50,6 +51,10 @@ struct Transaction {
   bool too_large = false;
   bool loops = false;
   std::optional<smtp::DataDecoder> bdat;
+  // A chunk was refused: those after it are no message without it, and are thrown away up to the last.
+  bool chunks_refused = false;
+
+  void apply(Verdict verdict);
 };
 
 class Session {
@@ -68,6 +73,7 @@ class Session {
   void reply(int code, std::string_view text);
   void refuse(std::string_view stage, const smtp::Reply& reply, std::string_view recipient = "");
   event::Task<bool> within_error_limits();
+  void forgive();
   void say_goodbye_in_log(const io::Ended& ended);
   std::string command_counts() const;
   bool pipelined_too_early(std::string_view after);
@@ -87,7 +93,8 @@ class Session {
   event::Task<> mail(smtp::CommandLine line);
   event::Task<> rcpt(smtp::CommandLine line);
   event::Task<> check_recipient(smtp::RcptArguments arguments, protocol::RecipientChecked checked);
-  event::Task<Verdict> check_restrictions(const protocol::Route& route, std::string_view recipient);
+  event::Task<Verdict> check_restrictions(const protocol::RecipientChecked& checked,
+                                          std::string_view recipient);
   void small_command(smtp::CommandLine line);
   void vrfy_etrn_expn(smtp::CommandLine line);
   smtp::EnvelopeRules rules() const;
@@ -117,6 +124,7 @@ class Session {
   std::string helo_;
   bool esmtp_ = false;
   bool closing_ = false;
+  bool denied_ = false;   // refused when it connected: only QUIT is obeyed
   bool counted_ = false;  // anvil knows of this connection
   std::unique_ptr<tls::Info> tls_;
   std::string sasl_method_, sasl_username_;
