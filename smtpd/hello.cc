@@ -30,8 +30,11 @@ event::Task<> Session::helo(smtp::CommandLine line) {
   if (!server_.config().delay_reject() && !server_.helo_list().empty()) {
     const Verdict verdict = co_await server_.helo_list().evaluate(
         server_, situation(), fmt::format("<{}>: Helo command rejected", helo_));
-    if (verdict.kind == Verdict::Kind::refuse) {
-      refuse(smtp::verb_name(line.verb), verdict.reply);
+    if (verdict.kind == Verdict::Kind::refuse || verdict.deferred.code != 0) {
+      refuse(smtp::verb_name(line.verb),
+             verdict.kind == Verdict::Kind::refuse ? verdict.reply : verdict.deferred);
+      helo_.clear();  // it has not introduced itself
+      esmtp_ = false;
       co_return;
     }
   }
@@ -133,14 +136,14 @@ event::Task<> Session::accept_tls() {
 // ---- AUTH (RFC 4954)
 
 event::Task<bool> Session::may_authenticate() {
-  if (!server_.config().sasl_enable() || !sasl_username_.empty()) co_return false;
+  if (!server_.config().sasl_enable() || client_.no_auth || !sasl_username_.empty()) co_return false;
   if (server_.sections().tls.auth_only() && !tls_) co_return false;
   co_return true;
 }
 
 event::Task<> Session::auth(smtp::CommandLine line) {
   const smtp::Parsed<smtp::AuthArguments> arguments = smtp::parse_auth(line.arguments);
-  if (!server_.config().sasl_enable()) {
+  if (!server_.config().sasl_enable() || client_.no_auth || !server_.offers("auth")) {
     reply(503, "5.5.1 Error: authentication not enabled");
     co_return;
   }

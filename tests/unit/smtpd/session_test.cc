@@ -75,6 +75,15 @@ TEST_CASE("A client refused when it connects hears one greeting, and may only qu
   CHECK(replies.starts_with("554 5.7.1 <localhost[127.0.0.1]>: Client host rejected"));
 }
 
+TEST_CASE("A client whose HELO was refused has not introduced itself") {
+  Site site(
+      "smtpd_delay_reject = no\nsmtpd_helo_required = yes\nsmtpd_helo_restrictions = "
+      "reject_non_fqdn_helo_hostname\n");
+  REQUIRE(site.server->open());
+  CHECK(Site::codes(site.play("EHLO client\r\nMAIL FROM:<a@example.net>\r\n" + hello + envelope +
+                              "QUIT\r\n")) == "220 504 503 250 250 250 221");
+}
+
 TEST_CASE("reject_unauth_pipelining lets groups of commands pass and stops content before 354") {
   Site site(
       "smtpd_recipient_restrictions = reject_unauth_pipelining, reject_unauth_destination\n"
@@ -103,6 +112,14 @@ TEST_CASE("smtpd_reject_unlisted_sender refuses senders of ours that do not exis
                 envelope + "QUIT\r\n");
   CHECK(Site::codes(replies) == "220 250 250 550 250 250 250 221");
   CHECK(has(replies, "550 5.1.0 <nobody@example.org>: Sender address rejected"));
+}
+
+TEST_CASE("Clients in smtpd_sasl_exceptions_networks are not let into AUTH") {
+  Site site("smtpd_sasl_auth_enable = yes\nsmtpd_sasl_exceptions_networks = 127.0.0.0/8\n");
+  REQUIRE(site.server->open());
+  const std::string replies = site.play(hello + "AUTH PLAIN AGEAYg==\r\nQUIT\r\n");
+  CHECK(Site::codes(replies) == "220 250 503 221");
+  CHECK_FALSE(has(replies, "AUTH "));
 }
 
 TEST_CASE("defer_if_permit defers what nothing else refuses") {
