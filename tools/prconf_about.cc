@@ -1,17 +1,11 @@
 // What prconf says about the installation rather than about one configuration, and its entry.
 
-#include <array>
-#include <memory>
-
 #include <fmt/core.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/objects.h>
-#include <openssl/opensslv.h>
 
 #include "lib/base/text.h"
 #include "lib/config/install_paths.h"
 #include "lib/table/table.h"
+#include "lib/tls/library.h"
 #include "tools/prconf.h"
 
 namespace postrider::tools {
@@ -73,17 +67,11 @@ void append_mdoc(std::string& out, const config::Setting& setting) {
 
 int tls_list(std::string_view mode, Console& console) {
   if (mode == "compile-version") {
-    console.line(OPENSSL_VERSION_TEXT);
+    console.line(tls::compiled_library());
   } else if (mode == "run-version") {
-    console.line(OpenSSL_version(OPENSSL_VERSION));
+    console.line(tls::running_library());
   } else if (mode == "public-key-algorithms") {
-    static constexpr std::array<const char*, 5> names{"dsa", "ecdsa", "rsa", "ed25519", "ed448"};
-    static constexpr std::array<const char*, 5> keys{"DSA", "EC", "RSA", "ED25519", "ED448"};
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      const std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> context(
-          EVP_PKEY_CTX_new_from_name(nullptr, keys[i], nullptr), &EVP_PKEY_CTX_free);
-      if (context) console.line(names[i]);
-    }
+    for (const std::string& name : tls::public_key_algorithms()) console.line(name);
   } else {
     console.warning(fmt::format("unknown '{} -T' mode: {}", console.program, mode));
     return 1;
