@@ -34,7 +34,8 @@ std::string folded_line(std::string_view text, bool fold) {
   std::size_t length = 0;
   for (const std::string_view word : split_any(text, " \t\r\n")) {
     if (length > 0) {
-      if (!fold || length + word.size() < line_limit) {
+      // A line that starts with `#` would be a comment.
+      if (!fold || length + word.size() < line_limit || word.front() == '#') {
         out += ' ';
         ++length;
       } else {

@@ -29,6 +29,10 @@ std::string shown(std::string_view text) {
   return printable(text.substr(0, limit));
 }
 
+std::unexpected<Error> mistake(std::string_view what, std::string_view where) {
+  return fail(Trouble::configuration, fmt::format("{} in \"{}\"", what, shown(where)));
+}
+
 // Words between white space; `{ … }` is one word without its braces and the white space inside them.
 Result<std::vector<std::string>> words_of(std::string_view line) {
   std::vector<std::string> words;
@@ -40,11 +44,18 @@ Result<std::vector<std::string>> words_of(std::string_view line) {
     if (line[at] != '{') {
       // Braces inside a word (`argv=${recipient}`, `a={b c}`) hold it together and stay.
       int depth = 0;
+      bool balanced = true;
       for (; at < line.size() && (depth > 0 || !is_space(line[at])); ++at) {
         if (line[at] == '{') ++depth;
+        if (line[at] == '}' && depth == 0) balanced = false;
         if (line[at] == '}' && depth > 0) --depth;
       }
-      words.emplace_back(line.substr(start, at - start));
+      const std::string_view word = line.substr(start, at - start);
+      if (depth > 0) return mistake("missing '}'", word);
+      // A stray brace is harmless in a word that can be printed without braces around it.
+      if (!balanced && (word.front() == '#' || std::ranges::any_of(word, is_space)))
+        return mistake("'}' without '{'", word);
+      words.emplace_back(word);
       continue;
     }
     int depth = 0;
@@ -52,13 +63,10 @@ Result<std::vector<std::string>> words_of(std::string_view line) {
       if (line[at] == '{') ++depth;
       if (line[at] == '}' && --depth == 0) break;
     }
-    if (at == line.size())
-      return fail(Trouble::configuration, fmt::format("missing '}}' in \"{}\"", shown(line.substr(start))));
+    if (at == line.size()) return mistake("missing '}'", line.substr(start));
     words.emplace_back(trim(line.substr(start + 1, at - start - 1)));
     ++at;
-    if (at < line.size() && !is_space(line[at]))
-      return fail(Trouble::configuration,
-                  fmt::format("syntax error after '}}' in \"{}\"", shown(line.substr(start))));
+    if (at < line.size() && !is_space(line[at])) return mistake("syntax error after '}'", line.substr(start));
   }
 }
 
@@ -77,6 +85,9 @@ std::optional<int> count(std::string_view field) {
 std::optional<std::size_t> read_fields(Service& service) {
   const std::vector<std::string>& fields = service.fields;
   service.name = fields[0];
+  if (service.name.empty() || service.name.front() == '{' || service.name.front() == '#' ||
+      std::ranges::any_of(service.name, is_space))
+    return 0;
   const auto* const type =
       std::ranges::find(types, std::string_view(fields[1]), &std::pair<std::string_view, ServiceType>::first);
   if (type == types.end()) return 1;

@@ -17,9 +17,10 @@ constexpr std::array<std::size_t, 8> columns{0, 11, 17, 25, 33, 41, 49, 57};
 
 bool has_space(std::string_view text) { return std::ranges::any_of(text, is_space); }
 
-// As one word of master.cf, in braces where it would not be read back as it is.
+// As one word of master.cf, in braces where it would not be read back as it is: a `#` may come to stand first
+// in a line.
 std::string word(std::string_view argument) {
-  if (argument.empty() || argument.front() == '{' || has_space(argument))
+  if (argument.empty() || argument.front() == '{' || argument.front() == '#' || has_space(argument))
     return fmt::format("{{{}}}", argument);
   return std::string(argument);
 }
@@ -132,7 +133,7 @@ std::vector<std::string> substituted(const Service& service, std::string_view na
 }  // namespace
 
 std::string command_text(const Service& service, bool folded, std::string_view prefix) {
-  std::string text = std::string(prefix) + service.command;
+  std::string text = std::string(prefix) + word(service.command);
   Folder folder(text, folded);
   for (const Item& item : items_of(service.arguments)) folder.add(item);
   return text;
@@ -143,7 +144,7 @@ std::string service_text(const Service& service, bool folded) {
   for (std::size_t i = 0; i < service.fields.size(); ++i) {
     if (i > 0) text += ' ';
     if (text.size() < columns[i]) text.append(columns[i] - text.size(), ' ');
-    text += service.fields[i];
+    text += i + 1 < service.fields.size() ? service.fields[i] : word(service.command);
   }
   Folder folder(text, folded);
   for (const Item& item : items_of(service.arguments)) folder.add(item);

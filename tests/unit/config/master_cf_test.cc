@@ -124,6 +124,11 @@ TEST_CASE("a bad field is refused with file, line and field") {
       {"a unix - - - - - x -o", "master.cf, line 1: -o wants name=value"},
       {"a unix - - - - - x -o y", "master.cf, line 1: -o wants name=value, not \"y\""},
       {"a unix - - - - - x -o { a", "master.cf, line 1: missing '}' in \"{ a\""},
+      {"a unix - - - - - x a={ b", "master.cf, line 1: missing '}' in \"a={ b\""},
+      {"a unix - - - - - x a=}{ b}", "master.cf, line 1: '}' without '{' in \"a=}{ b}\""},
+      {"{a b} unix - - - - - x",
+       "master.cf, line 1: invalid name field \"a b\" in \"{a b} unix - - - - - x\""},
+      {"{#a} unix - - - - - x", "master.cf, line 1: invalid name field \"#a\" in \"{#a} unix - - - - - x\""},
       {"a unix - - - - - x {a}b", "master.cf, line 1: syntax error after '}' in \"{a}b\""},
   };
   for (const auto& [text, expected] : cases) CHECK(mistake(text) == expected);

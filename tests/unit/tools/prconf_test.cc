@@ -180,6 +180,8 @@ TEST_CASE("-f breaks lines before column 80") {
         "a = " + std::string(60, 'b') + " " + std::string(12, 'c') + " d");
   CHECK(tools::folded_line("a = " + std::string(60, 'b') + "  " + std::string(16, 'c') + " d", true) ==
         "a = " + std::string(60, 'b') + "\n    " + std::string(16, 'c') + " d");
+  CHECK(tools::folded_line("a = " + std::string(76, 'b') + " #c", true) ==
+        "a = " + std::string(76, 'b') + " #c");
   CHECK(tools::folded_line(" a =\t\n b ", false) == "a = b");
 }
 
