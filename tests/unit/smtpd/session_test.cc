@@ -149,3 +149,27 @@ TEST_CASE("Nothing a client says makes a line of the log") {
   site.play(hello + "MAIL FROM:<ann@example.net>\r\nRCPT TO:<\"x y\"@elsewhere.example>\r\nQUIT\r\n");
   for (const char c : site.log()) CHECK((c == '\n' || (c >= ' ' && c != 0x7f)));
 }
+
+TEST_CASE("A message refused at its end leaves neither sender nor recipients behind") {
+  Site site("smtpd_end_of_data_restrictions = reject\n");
+  REQUIRE(site.server->open());
+  CHECK(Site::codes(site.play(hello + envelope + "DATA\r\nx\r\n.\r\nRCPT TO:<user@example.org>\r\nDATA\r\n" +
+                              "BDAT 1 LAST\r\nx" + envelope + "BDAT 1 LAST\r\nxDATA\r\nQUIT\r\n")) ==
+        "220 250 250 250 354 554 503 503 503 250 250 554 503 221");
+  CHECK(site.messages.empty());
+}
+
+TEST_CASE("DISCARD at the end of data holds for messages of any size") {
+  Site site("smtpd_end_of_data_restrictions = check_sender_access hash:/a\n");
+  REQUIRE(site.server->open());
+  site.tables["hash:/a"] = {{"ann@example.net", "DISCARD"}};
+  std::string large;
+  while (large.size() < 100'000) large += std::string(70, 'x') + "\r\n";
+  CHECK(Site::codes(site.play(hello + envelope + "DATA\r\n" + large + ".\r\nQUIT\r\n")) ==
+        "220 250 250 250 354 250 221");
+  CHECK(site.messages.empty());  // cleanup had the beginning, and never the end
+  CHECK(Site::codes(site.play(hello + envelope + "DATA\r\nx\r\n.\r\nQUIT\r\n")) ==
+        "220 250 250 250 354 250 221");
+  REQUIRE_FALSE(site.messages.empty());
+  CHECK((site.messages.back().envelope.flags & queue::flag::discard) != 0);
+}
