@@ -172,14 +172,13 @@ class Instance:
     def send(self, recipient, subject="a letter", body="Hello\n", sender="someone@elsewhere.example"):
         """One message by SMTP. Returns the queue id the server named."""
         message = f"From: <{sender}>\nTo: <{recipient}>\nSubject: {subject}\n\n{body}"
-        client = self.smtp_client()
-        client.ehlo()
-        client.mail(sender)
-        code, text = client.rcpt(recipient)
-        assert code == 250, text
-        code, text = client.data(message.replace("\n", "\r\n").encode())
-        assert code == 250, text
-        client.quit()
+        with self.smtp_client() as client:
+            client.ehlo()
+            client.mail(sender)
+            code, text = client.rcpt(recipient)
+            assert code == 250, text
+            code, text = client.data(message.replace("\n", "\r\n").encode())
+            assert code == 250, text
         return text.decode().rsplit(" ", 1)[-1]
 
     def wait_for_empty_queue(self, seconds=PATIENCE):
