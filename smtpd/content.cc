@@ -213,8 +213,10 @@ void Session::answer_submission(const protocol::Submitted& submitted) {
     case Outcome::no_space: return with(452, "4.3.1", "Insufficient system storage");
     case Outcome::too_large: return with(552, "5.3.4", "Error: message file too big");
     case Outcome::rejected: {
+      // Postfix answers 554 to a mail loop (5.4.x), 550 to unwelcome content.
+      const bool loop = submitted.dsn.starts_with("5.4.");
       const bool later = submitted.dsn.starts_with('4');
-      return with(later ? 450 : 550, "5.7.1", "Error: content rejected");
+      return with(later ? 450 : loop ? 554 : 550, "5.7.1", "Error: content rejected");
     }
     case Outcome::temporary:
     case Outcome::abandoned: return with(451, "4.3.0", "Error: queue file write error");

@@ -129,7 +129,9 @@ std::string mailq_text(const ListedMessage& message, bool long_ids) {
   std::tm parts{};
   localtime_r(&arrival, &parts);
   char when[32];
-  when[std::strftime(when, sizeof when, "%a %b %e %H:%M:%S", &parts)] = '\0';
+  // As asctime(3) begins; Postfix's short form takes one character more, the space before the year.
+  when[std::strftime(when, sizeof when, long_ids ? "%a %b %e %H:%M:%S" : "%a %b %e %H:%M:%S ", &parts)] =
+      '\0';
   const std::string_view mark = message.forced_expire       ? "#"
                                 : message.queue == "active" ? "*"
                                 : message.queue == "hold"   ? "!"

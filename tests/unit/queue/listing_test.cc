@@ -51,7 +51,7 @@ TEST_CASE("mailq prints what monitoring parses") {
   setenv("TZ", "UTC", 1);
   CHECK(mailq_heading(false) == "-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------\n");
   CHECK(mailq_text(sample(), false) ==
-        "3C2A41F1BCDE    4321  Mon Jan  1 00:00:00 a@example.org\n"
+        "3C2A41F1BCDE    4321 Mon Jan  1 00:00:00  a@example.org\n"
         "                           (connect to mx[192.0.2.1]:25: Connection timed out)\n"
         "                                         b@example.net\n"
         "                                         c@example.net\n"
