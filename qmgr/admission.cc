@@ -219,7 +219,9 @@ event::Task<> QueueManager::admit_when_due() {
     while (!scanning_deferred_ && active_.size() < static_cast<std::size_t>(config_.active_limit()) / 2 + 1) {
       const std::optional<queue::QueueId> id = index_.take_due(now);
       if (!id) break;
-      activate_deferred(*id);
+      const bool forced = flushed_ > 0;
+      if (forced) --flushed_;
+      activate_deferred(*id, forced);
       if (++taken % 50 == 0) co_await loop_.yield();
     }
     const std::optional<WallTime> next = scanning_deferred_ ? std::nullopt : index_.next_due();
@@ -233,7 +235,8 @@ event::Task<> QueueManager::admit_when_due() {
   }
 }
 
-bool QueueManager::activate_deferred(queue::QueueId id) {
+// `forced`: a flush, which tries what is not due as well.
+bool QueueManager::activate_deferred(queue::QueueId id, bool forced) {
   if (active_.contains(id)) return false;
   Result<queue::SpilledMessage> spilled = store_.read(queue::Shelf::deferred, id);
   if (!spilled) {
@@ -247,7 +250,7 @@ bool QueueManager::activate_deferred(queue::QueueId id) {
     return false;
   }
   // Somebody moved the file's time: believe the file.
-  if (spilled->next_attempt > daemon_.clock().wall() + Seconds{1}) {
+  if (!forced && spilled->next_attempt > daemon_.clock().wall() + Seconds{1}) {
     index_.add(id, spilled->next_attempt);
     return false;
   }

@@ -19,6 +19,7 @@ event::Task<> QueueManager::triggered(std::string kinds) {
 void QueueManager::flush_all() {
   scheduler_.revive();
   index_.make_all_due();
+  flushed_ = index_.size();
   due_.notify();
   pump();
 }

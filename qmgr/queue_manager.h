@@ -62,7 +62,7 @@ class QueueManager {
   void admit_found(queue::Found found);
   event::Task<> scan_deferred();
   event::Task<> admit_when_due();
-  bool activate_deferred(queue::QueueId id);
+  bool activate_deferred(queue::QueueId id, bool forced);
   void take_from_backlog();
 
   // delivery.cc
@@ -130,6 +130,7 @@ class QueueManager {
   std::unordered_map<queue::QueueId, std::unique_ptr<Message>> active_;
   std::deque<queue::Found> backlog_;  // known, waiting for room in the active queue
   bool scanning_deferred_ = false;
+  std::size_t flushed_ = 0;  // so many of the next due messages were made due by a flush
   bool pump_waiting_ = false;
   os::Fd intake_;
   event::Notice due_;
