@@ -13,7 +13,7 @@ import tree
 
 # Findings that are a matter of where the page is read, not of the page: a cross reference to a page
 # of another package, and the operating system that a page without one is attributed to.
-HARMLESS = re.compile(r"referenced manual not found|operating system explicitly specified|"
+HARMLESS = re.compile(r"referenced manual not found|outdated mandoc.db lacks|operating system explicitly specified|"
                       r"no blank before trailing delimiter|lower case character in document title")
 
 
