@@ -17,7 +17,7 @@
 #include "lib/protocol/cleanup.h"
 #include "lib/protocol/delivery.h"
 #include "lib/protocol/rewrite.h"
-#include "tests/unit/mailbox/temporary_directory.h"
+#include "tests/unit/mailbox/mailbox_files.h"
 
 namespace postrider::local::test {
 

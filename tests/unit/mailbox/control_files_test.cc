@@ -10,7 +10,7 @@
 #include "lib/mailbox/maildir_size.h"
 #include "lib/mailbox/subscriptions.h"
 #include "lib/mailbox/uid_validity.h"
-#include "tests/unit/mailbox/temporary_directory.h"
+#include "tests/unit/mailbox/mailbox_files.h"
 
 using namespace postrider;
 using namespace postrider::mailbox;

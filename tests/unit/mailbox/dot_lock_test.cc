@@ -7,7 +7,7 @@
 
 #include <fmt/core.h>
 
-#include "tests/unit/mailbox/temporary_directory.h"
+#include "tests/unit/mailbox/mailbox_files.h"
 
 using namespace postrider;
 using namespace postrider::mailbox;

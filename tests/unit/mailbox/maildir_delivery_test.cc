@@ -11,7 +11,7 @@
 
 #include <fmt/core.h>
 
-#include "tests/unit/mailbox/temporary_directory.h"
+#include "tests/unit/mailbox/mailbox_files.h"
 #include "tests/unit/os/faulty_files.h"
 
 using namespace postrider;
@@ -191,4 +191,29 @@ TEST_CASE("whichever call fails, a success is complete and a failure leaves noth
       REQUIRE(k < 100);
     }
   }
+}
+
+TEST_CASE("nothing is reported before file and directory are durable, in that order") {
+  TemporaryDirectory dir;
+  ManualClock clock;
+  REQUIRE(create_maildir(os::system_files(), dir / "m"));
+  os::test::RecordingFiles files;
+  MaildirDelivery agent(files, clock, "host", 0);
+  const std::vector<Delivery> batch(3, delivery(dir / "m", "", "text\n"));
+  for (const auto& result : agent.deliver_batch(batch)) REQUIRE(result);
+  std::set<std::string> durable;
+  std::size_t renamed = 0;
+  bool directory_durable = false;
+  for (const auto& call : files.changes()) {
+    if (call.name == "write") durable.erase(call.path);
+    if (call.name == "fsync") durable.insert(call.path);
+    if (call.name == "rename") {
+      CHECK(durable.contains(call.path));
+      directory_durable = false;
+      ++renamed;
+    }
+    if (call.name == "sync_directory" && call.path == dir / "m/new") directory_durable = true;
+  }
+  CHECK(renamed == 3);
+  CHECK(directory_durable);
 }

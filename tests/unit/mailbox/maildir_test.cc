@@ -9,7 +9,7 @@
 #include <fmt/core.h>
 
 #include "lib/mailbox/maildir_delivery.h"
-#include "tests/unit/mailbox/temporary_directory.h"
+#include "tests/unit/mailbox/mailbox_files.h"
 #include "tests/unit/os/faulty_files.h"
 
 using namespace postrider;

@@ -8,7 +8,7 @@
 
 #include "lib/mailbox/mbox_delivery.h"
 #include "lib/mailbox/mbox_file.h"
-#include "tests/unit/mailbox/temporary_directory.h"
+#include "tests/unit/mailbox/mailbox_files.h"
 #include "tests/unit/os/faulty_files.h"
 
 using namespace postrider;
