@@ -5,6 +5,7 @@
 #include <string>
 
 #include "lib/address/ip.h"
+#include "lib/dns/client_name.h"
 
 namespace postrider::smtpd {
 
@@ -14,6 +15,8 @@ struct Client {
   std::string port;
   std::string name = "unknown";          // verified, or "unknown"
   std::string reverse_name = "unknown";  // as the reverse lookup said
+  dns::ClientName::Status name_status = dns::ClientName::Status::absent;
+  dns::ClientName::Status reverse_status = dns::ClientName::Status::absent;
   std::string local_address, local_port;
   bool trusted = false;    // in $mynetworks
   bool unlimited = false;  // in $smtpd_client_event_limit_exceptions

@@ -206,6 +206,21 @@ struct SmtpdConfig : config::Section {
                                     "501",
                                     {.min = 400, .max = 599},
                                     "The reply code for malformed HELO names."};
+  config::Integer unknown_client_code{*this,
+                                      "unknown_client_reject_code",
+                                      "450",
+                                      {.min = 400, .max = 599},
+                                      "The reply code for clients without a name."};
+  config::Integer unknown_hostname_code{*this,
+                                        "unknown_hostname_reject_code",
+                                        "450",
+                                        {.min = 400, .max = 599},
+                                        "The reply code for HELO names without DNS records."};
+  config::Integer unknown_address_code{*this,
+                                       "unknown_address_reject_code",
+                                       "450",
+                                       {.min = 400, .max = 599},
+                                       "The reply code for addresses whose domain has no DNS records."};
   config::Integer unknown_local_code{*this,
                                      "unknown_local_recipient_reject_code",
                                      "550",

@@ -6,6 +6,7 @@
 #include "lib/base/text.h"
 #include "lib/config/list.h"
 #include "smtpd/access.h"
+#include "smtpd/dns_checks.h"
 #include "smtpd/restrictions.h"
 #include "smtpd/server.h"
 
@@ -200,6 +201,8 @@ event::Task<Verdict> RestrictionList::evaluate(Server& server, Situation at, std
     } else if (name == "check_sasl_access") {
       if (!at.sasl_username.empty()) keys = {std::string(at.sasl_username)};
       about = fmt::format("<{}>: SASL login name rejected", at.sasl_username);
+    } else if (is_dns_check(name)) {
+      verdict = co_await check_with_dns(server, name, at);
     } else {
       known = false;
     }

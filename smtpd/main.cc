@@ -8,7 +8,7 @@ int main(int argc, char** argv) {
   daemon::Daemon daemon(argc, argv,
                         {.name = "smtpd",
                          .run_as = daemon::RunAs::network,
-                         .allowed = {os::Allow::accept, os::Allow::connect_unix},
+                         .allowed = {os::Allow::accept, os::Allow::connect_unix, os::Allow::connect_inet},
                          .help = "receives mail by SMTP"});
   if (!daemon.start(sections.all())) return daemon.exit_status();
   smtpd::Server server(daemon, sections);

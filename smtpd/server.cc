@@ -6,6 +6,7 @@
 
 #include "lib/base/text.h"
 #include "lib/config/list.h"
+#include "lib/dns/client_name.h"
 #include "lib/os/socket.h"
 #include "lib/protocol/auth.h"
 #include "lib/protocol/cleanup.h"
@@ -17,6 +18,7 @@ namespace postrider::smtpd {
 namespace {
 
 constexpr Seconds service_patience{30};  // for a service that was just killed to be there again
+constexpr Seconds peername_patience{5};  // a client that waits longer for its greeting may leave
 constexpr std::uint32_t id_batch = 32;
 
 }  // namespace
@@ -38,6 +40,14 @@ Server::~Server() = default;
 
 Result<> Server::open() {
   if (const Result<> lists = parse_lists(); !lists) return lists;
+  Result<std::unique_ptr<dns::UnboundResolver>> resolver =
+      daemon::open_resolver(loop(), sections_.dns, false, daemon_.stop_token());
+  if (!resolver) return fail(resolver.error());
+  resolver_ = std::move(*resolver);
+  if (Result<dns::Hosts> hosts = dns::Hosts::read())
+    hosts_ = std::move(*hosts);
+  else
+    log().warning("{}", hosts.error().text());
   return tls_.start(daemon_.tasks());
 }
 
@@ -162,6 +172,22 @@ event::Task<bool> Server::in_list(const config::MatchList& list, const Client& c
   co_return run.matched();
 }
 
+event::Task<> Server::find_name(Client& client) {
+  dns::ClientName found;
+  if (client.ip.is_loopback()) {
+    // No question is worth asking for this one, and none may delay it.
+    found.name = found.reverse_name = "localhost";
+    found.status = found.reverse_status = dns::ClientName::Status::verified;
+  } else if (config().peername_lookup()) {
+    found = co_await dns::verified_name(*resolver_, hosts_, client.ip, loop().after(peername_patience));
+    if (!found.trouble.empty()) log().warning("{}", found.trouble);
+  }
+  client.name = found.name;
+  client.reverse_name = found.reverse_name;
+  client.name_status = found.status;
+  client.reverse_status = found.reverse_status;
+}
+
 event::Task<Client> Server::identify(const os::Fd& socket) {
   Client client;
   const Result<os::Endpoint> peer = os::peer_endpoint(socket);
@@ -179,7 +205,7 @@ event::Task<Client> Server::identify(const os::Fd& socket) {
     client.local_address = local->host;
     client.local_port = std::to_string(local->port);
   }
-  if (client.ip.is_loopback()) client.name = client.reverse_name = "localhost";
+  co_await find_name(client);
   client.logged = config().client_port_logging()
                       ? fmt::format("{}[{}]:{}", client.name, client.address, client.port)
                       : fmt::format("{}[{}]", client.name, client.address);

@@ -10,7 +10,9 @@
 
 #include "lib/config/match_list.h"
 #include "lib/daemon/daemon.h"
+#include "lib/daemon/dns_config.h"
 #include "lib/daemon/tls_server.h"
+#include "lib/dns/hosts.h"
 #include "lib/ipc/pool.h"
 #include "lib/protocol/anvil.h"
 #include "lib/protocol/rewrite.h"
@@ -29,8 +31,9 @@ struct Sections {
   config::Domains domains;
   config::Limits limits;
   config::Services services;
+  daemon::DnsConfig dns;
   std::vector<config::Section*> all() {
-    return {&smtpd, &tls, &identity, &network, &domains, &limits, &services};
+    return {&smtpd, &tls, &identity, &network, &domains, &limits, &services, &dns};
   }
 };
 
@@ -54,6 +57,7 @@ class Server {
   ipc::Pool& cleanup() { return cleanup_; }
   ipc::Pool& rewrite() { return rewrite_; }
   ipc::Pool& auth() { return auth_; }
+  dns::Resolver& resolver() { return *resolver_; }
 
   // A queue id of this process's stock; empty text when cleanup cannot be asked.
   event::Task<std::string> queue_id();
@@ -87,6 +91,7 @@ class Server {
  private:
   Result<> parse_lists();
   event::Task<> fill_ids();
+  event::Task<> find_name(Client& client);
 
   daemon::Daemon& daemon_;
   const Sections& sections_;
@@ -95,6 +100,8 @@ class Server {
   ipc::Pool auth_;
   ipc::Pool anvil_;
   daemon::TlsServer tls_;
+  std::unique_ptr<dns::UnboundResolver> resolver_;
+  dns::Hosts hosts_;
   config::MatchList mynetworks_, unlimited_, bare_newline_exclusions_, sasl_exceptions_;
   bool bare_parents_ = true;
   RestrictionList client_, helo_, sender_, relay_, recipient_, data_, end_of_data_;
