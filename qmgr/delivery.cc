@@ -107,6 +107,11 @@ void QueueManager::route(Message& message, const std::vector<std::uint32_t>& tod
       groups[{std::move(to.transport), std::move(to.nexthop)}].push_back(index);
     }
   }
+  // sendmail -bv: the sender is told where it would go, and nothing is delivered.
+  if (message.envelope.has(queue::flag::verify)) {
+    for (const auto& [where, indices] : groups) report_route(message, where.first, where.second, indices);
+    return;
+  }
   // content_filter: the message goes whole to the filter, which hands it back.
   if (!message.envelope.content_filter.empty() && !groups.empty()) {
     const std::string& filter = message.envelope.content_filter;
@@ -121,6 +126,19 @@ void QueueManager::route(Message& message, const std::vector<std::uint32_t>& tod
     std::optional<Scheduler::Refused> refused =
         scheduler_.add(message, where.first, where.second, std::move(indices), loop_.now());
     if (refused) refuse_one(*refused);
+  }
+}
+
+void QueueManager::report_route(Message& message, const std::string& transport, const std::string& nexthop,
+                                const std::vector<std::uint32_t>& indices) {
+  const bool refused = transport == services_.error_service_name();
+  for (const std::uint32_t index : indices) {
+    RecipientOutcome outcome;
+    outcome.kind = refused ? RecipientOutcome::Kind::bounced : RecipientOutcome::Kind::delivered;
+    outcome.dsn = refused ? "5.0.0" : "2.0.0";
+    outcome.reason = refused ? nexthop : "would be delivered by " + transport + " to " + nexthop;
+    log_status(message, index, outcome);
+    settle_recipient(message, index, std::move(outcome));
   }
 }
 

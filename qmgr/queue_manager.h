@@ -68,6 +68,8 @@ class QueueManager {
   // delivery.cc
   event::Task<> resolve(Message& message);
   void route(Message& message, const std::vector<std::uint32_t>& todo, std::vector<protocol::Route> routes);
+  void report_route(Message& message, const std::string& transport, const std::string& nexthop,
+                    const std::vector<std::uint32_t>& indices);
   void refuse(std::vector<Scheduler::Refused> refused);
   void refuse_one(Scheduler::Refused& refused);
   void pump();

@@ -184,3 +184,12 @@ def test_the_compatibility_names_work(instance):
     run(compat / "postmap", "-c", instance.config_directory, f"hash:{instance.root}/map")
     assert run(compat / "postmap", "-c", instance.config_directory, "-q", "key", f"hash:{instance.root}/map").stdout \
         == "value\n"
+
+
+def test_sendmail_bv_reports_and_delivers_nothing(instance):
+    asker, asked = instance.new_user(), instance.new_user()
+    instance.command("sendmail", "-bv", "-f", asker.address, asked.address, stdin="")
+    report = asker.wait_for_mail()[0].decode()
+    assert "Mail Delivery Status Report" in report and asked.address in report
+    instance.wait_for_empty_queue()
+    assert asked.files() == []
