@@ -13,6 +13,7 @@ namespace postrider::smtp_client {
 enum class TlsLevel {
   none,
   may,      // opportunistic: any certificate, and in clear where TLS fails
+  dane,     // as may: what is left of it without TLSA records (RFC 7672 2.2)
   encrypt,  // never in clear, any certificate
   verify,   // a certificate of a trusted authority for the server
 };
@@ -118,7 +119,7 @@ struct ClientConfig : config::Section {
                                         {"enabled", DnsSupport::enabled},
                                         {"dnssec", DnsSupport::dnssec}},
                                        "disabled: as disable_dns_lookups. dnssec: validate answers with "
-                                       "dnssec_trust_anchor_file; mail waits while they are forged."};
+                                       "dnssec_trust_anchor_file."};
   config::List fallback_relay{*this,
                               named("fallback_relay").c_str(),
                               is_lmtp() ? "" : "$fallback_relay",
@@ -189,18 +190,20 @@ struct ClientConfig : config::Section {
                                     "How many messages one connection may carry; 0: any number."};
 
   // ---- TLS
-  config::Enum<TlsLevel> tls_level{*this,
-                                   named("tls_security_level").c_str(),
-                                   "",
-                                   {{"", TlsLevel::none},
-                                    {"none", TlsLevel::none},
-                                    {"may", TlsLevel::may},
-                                    {"encrypt", TlsLevel::encrypt},
-                                    {"verify", TlsLevel::verify},
-                                    {"secure", TlsLevel::verify}},
-                                   "TLS with servers: none, may (where it works), encrypt (or not at all), "
-                                   "verify and secure (with a certificate for the server's or the domain's "
-                                   "name)."};
+  config::Enum<TlsLevel> tls_level{
+      *this,
+      named("tls_security_level").c_str(),
+      "",
+      {{"", TlsLevel::none},
+       {"none", TlsLevel::none},
+       {"may", TlsLevel::may},
+       {"dane", TlsLevel::dane},
+       {"encrypt", TlsLevel::encrypt},
+       {"verify", TlsLevel::verify},
+       {"secure", TlsLevel::verify}},
+      "TLS with servers: none, may (where it works; so is dane), encrypt (or not at all), "
+      "verify and secure (with a certificate for the server's or the domain's "
+      "name)."};
   config::Boolean tls_wrappermode{*this, named("tls_wrappermode").c_str(), "no",
                                   "TLS from the first byte; needs the security level encrypt or above."};
   config::Integer tls_loglevel{*this,

@@ -151,8 +151,17 @@ int run(int argc, char** argv, const char* program) {
   if (!daemon.start({&sections.client, &sections.dns, &sections.identity, &sections.network,
                      &sections.domains, &sections.limits}))
     return daemon.exit_status();
-  Result<std::unique_ptr<dns::UnboundResolver>> resolver = daemon::open_resolver(
-      daemon.loop(), sections.dns, sections.client.dns_support() == DnsSupport::dnssec, daemon.stop_token());
+  bool validate = sections.client.dns_support() == DnsSupport::dnssec;
+  if (validate && !os::system_files().stat(sections.dns.trust_anchor())) {
+    daemon.log().warning("{}: no file {}; DNS answers are not validated", sections.dns.trust_anchor.name(),
+                         sections.dns.trust_anchor());
+    validate = false;
+  }
+  if (sections.client.tls_level() == TlsLevel::dane)
+    daemon.log().warning("{} = dane: TLSA records are not looked up; it is obeyed as may",
+                         sections.client.tls_level.name());
+  Result<std::unique_ptr<dns::UnboundResolver>> resolver =
+      daemon::open_resolver(daemon.loop(), sections.dns, validate, daemon.stop_token());
   if (!resolver) return daemon.fatal(resolver.error());
   Surroundings here{.loop = daemon.loop(),
                     .tasks = daemon.tasks(),

@@ -78,6 +78,8 @@ Result<> UnboundResolver::configure(const ResolverSettings& settings) {
   set("cache-max-negative-ttl:", "300");
   set("outgoing-range:", "512");
   set("module-config:", settings.trust_anchor_file.empty() ? "iterator" : "validator iterator");
+  if (settings.permissive) set("val-permissive-mode:", "yes");
+  permissive_ = settings.permissive;
   if (status != 0)
     return fail(Trouble::temporary,
                 fmt::format("the DNS resolver cannot be set up: {}", ub_strerror(status)));
@@ -120,7 +122,7 @@ void UnboundResolver::answered(void* query, int rcode, void* packet, int size, i
                           : std::string_view();
   // Without trouble of libunbound's own the code is the packet's.
   if (rcode == 0 && !bytes.empty()) rcode = bytes[3] & 0x0f;
-  if (security == bogus) {
+  if (security == bogus && !owner.permissive_) {
     self.answer = fail(Trouble::temporary, fmt::format("DNSSEC validation failed: {}", why ? why : "bogus"));
   } else if (rcode == rcode_no_name) {
     Answer none;

@@ -22,6 +22,9 @@ struct ResolverSettings {
   std::string resolv_conf = "/etc/resolv.conf";  // names the servers to ask; unreadable: 127.0.0.1
   std::string forwarder;                         // "address" or "address@port": the one server instead
   std::string trust_anchor_file;                 // root keys as in dns-root-data; empty: no validation
+  // Answers that fail validation are given as insecure ones instead of as errors: for servers that pass no
+  // DNSSEC records on, where every answer would fail.
+  bool permissive = false;
   std::size_t most_records = max_records;
 };
 
@@ -47,6 +50,7 @@ class UnboundResolver final : public Resolver {
 
   event::Loop& loop_;
   std::size_t most_records_;
+  bool permissive_ = false;
   event::StopToken stop_;
   ub_ctx* context_ = nullptr;
   std::list<Query> queries_;

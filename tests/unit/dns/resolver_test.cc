@@ -207,3 +207,29 @@ TEST_CASE("localhost is known without any server") {
   CHECK(answer->records[0].ip.text() == "127.0.0.1");
   CHECK(f.server.asked == 0);
 }
+
+TEST_CASE("behind a name server without DNSSEC, permissive validation answers as insecure") {
+  SystemClock clock;
+  event::Loop loop(clock);
+  Server server(loop);
+  server.replies["plain.example 1"] = {{a("plain.example", "192.0.2.1")}};
+  ResolverSettings settings;
+  settings.forwarder = server.forwarder();
+  settings.trust_anchor_file = "/usr/share/dns/root.key";
+  settings.permissive = true;
+  auto resolver = UnboundResolver::open(loop, settings);
+  REQUIRE(resolver);
+  const Result<Answer> answer =
+      loop.run_until_done((*resolver)->lookup("plain.example", Type::a, loop.after(30s)));
+  REQUIRE(answer);
+  REQUIRE(answer->records.size() == 1);
+  CHECK_FALSE(answer->secure);
+
+  settings.permissive = false;
+  auto strict = UnboundResolver::open(loop, settings);
+  REQUIRE(strict);
+  const Result<Answer> refused =
+      loop.run_until_done((*strict)->lookup("plain.example", Type::a, loop.after(30s)));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().is(Trouble::temporary));
+}
