@@ -133,6 +133,23 @@ std::string extra_header(const Surroundings& here, const queue::Envelope& envelo
   return header;
 }
 
+event::Task<protocol::DeliveryReport> deliver(daemon::Daemon& daemon, Surroundings& here, KeptSessions& kept,
+                                              daemon::Job& job) {
+  const Mail mail{.envelope = job.envelope,
+                  .content = job.request.content.get(),
+                  .offset = job.request.offset,
+                  .length = job.request.length,
+                  .header = extra_header(here, job.envelope)};
+  Delivery delivery(
+      here, kept, mail, job.request.nexthop,
+      [&](const protocol::RecipientOutcome& outcome, std::string_view relay, unsigned use) {
+        daemon::log_outcome(daemon, job, outcome, relay, use);
+      },
+      [&] { job.connected = daemon.clock().wall(); });
+  protocol::DeliveryReport report = co_await delivery.run();
+  co_return report;
+}
+
 }  // namespace
 
 int run(int argc, char** argv, const char* program) {
@@ -174,21 +191,7 @@ int run(int argc, char** argv, const char* program) {
   if (!daemon.enter_sandbox()) return daemon.exit_status();
 
   KeptSessions kept(here);
-  return daemon::serve_deliveries(daemon, [&](daemon::Job& job) -> event::Task<protocol::DeliveryReport> {
-    const Mail mail{.envelope = job.envelope,
-                    .content = job.request.content.get(),
-                    .offset = job.request.offset,
-                    .length = job.request.length,
-                    .header = extra_header(here, job.envelope)};
-    Delivery delivery(
-        here, kept, mail, job.request.nexthop,
-        [&](const protocol::RecipientOutcome& outcome, std::string_view relay, unsigned use) {
-          daemon::log_outcome(daemon, job, outcome, relay, use);
-        },
-        [&] { job.connected = daemon.clock().wall(); });
-    protocol::DeliveryReport report = co_await delivery.run();
-    co_return report;
-  });
+  return daemon::serve_deliveries(daemon, [&](daemon::Job& job) { return deliver(daemon, here, kept, job); });
 }
 
 }  // namespace postrider::smtp_client

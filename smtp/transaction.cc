@@ -336,7 +336,7 @@ event::Task<> Transaction::send_content() {
       fail_rest(session_.said(reply, "end of DATA command"));
       co_return;
     }
-    throw how;
+    throw io::Ended(how);
   }
   co_await finish();
 }
