@@ -113,10 +113,10 @@ std::vector<HeaderAddress> HeaderBlock::addresses() const {
       if (mailbox.address.empty()) continue;
       HeaderAddress& one = found.emplace_back();
       one.of_sender = of_sender;
-      one.text = one.original = mailbox.address.internal();
-      one.part = i;
-      one.begin = begin + mailbox.begin;
-      one.end = begin + mailbox.end;
+      one.text = one.original_ = mailbox.address.internal();
+      one.part_ = i;
+      one.begin_ = begin + mailbox.begin;
+      one.end_ = begin + mailbox.end;
     }
   }
   return found;
@@ -125,8 +125,8 @@ std::vector<HeaderAddress> HeaderBlock::addresses() const {
 void HeaderBlock::replace(const std::vector<HeaderAddress>& addresses) {
   // From the back, so that the places in front stay true.
   for (auto one = addresses.rbegin(); one != addresses.rend(); ++one) {
-    if (one->text == one->original || one->text.empty()) continue;
-    parts_[one->part].replace(one->begin, one->end - one->begin,
+    if (one->text == one->original_ || one->text.empty()) continue;
+    parts_[one->part_].replace(one->begin_, one->end_ - one->begin_,
                               address::Address::from_internal(one->text).text());
   }
 }

@@ -19,8 +19,8 @@ struct HeaderAddress {
 
  private:
   friend class HeaderBlock;
-  std::size_t part = 0, begin = 0, end = 0;  // where it stands
-  std::string original;
+  std::size_t part_ = 0, begin_ = 0, end_ = 0;  // where it stands
+  std::string original_;
 };
 
 // What completing a header needs to know.
