@@ -34,9 +34,9 @@ check-format:
 format:
 	$(Q)printf '%s\n' $(FORMATTED) | xargs -n40 $(CLANG_FORMAT) -i
 
-# Each header and each source compiled alone, without the precompiled header, so that a missing
+# Each header compiled alone, without the precompiled header, so that a missing
 # include is found; the stamp remembers until what it includes changes.
-ALONE := $(patsubst %,build/alone/%.ok,$(OUR_HEADERS) $(OUR_SOURCES))
+ALONE := $(patsubst %,build/alone/%.ok,$(OUR_HEADERS))
 build/alone/%.ok: % $(BUILD)/flags
 	$(call say,ALONE,$<)
 	$(Q)mkdir -p $(@D) && $(CXX) $(BASE_CXXFLAGS) $(INSTALL_FLAGS) -Wno-pragma-once-outside-header -Wno-unused-const-variable \

@@ -10,6 +10,7 @@
 
 #include <unistd.h>
 
+#include "lib/base/log.h"
 #include "lib/config/values.h"
 #include "lib/event/scope.h"
 #include "lib/ipc/channel.h"
