@@ -127,7 +127,7 @@ void HeaderBlock::replace(const std::vector<HeaderAddress>& addresses) {
   for (auto one = addresses.rbegin(); one != addresses.rend(); ++one) {
     if (one->text == one->original_ || one->text.empty()) continue;
     parts_[one->part_].replace(one->begin_, one->end_ - one->begin_,
-                              address::Address::from_internal(one->text).text());
+                               address::Address::from_internal(one->text).text());
   }
 }
 

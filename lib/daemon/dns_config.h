@@ -22,9 +22,9 @@ struct DnsConfig : config::Section {
                             "The keys of the DNS root, where answers are validated."};
 };
 
-// `validate`: Answer::secure tells what was validated; what fails is given as insecure. Postfix, too, leaves it
-// to the name server to hold back forged answers.
-// To be called before the sandbox is entered. configuration: the text names the parameter.
+// `validate`: Answer::secure tells what was validated; what fails is given as insecure. Postfix, too, leaves
+// it to the name server to hold back forged answers. To be called before the sandbox is entered.
+// configuration: the text names the parameter.
 Result<std::unique_ptr<dns::UnboundResolver>> open_resolver(event::Loop& loop, const DnsConfig& config,
                                                             bool validate, event::StopToken stop);
 
