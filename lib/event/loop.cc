@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include <event2/event.h>
+#include <sys/timerfd.h>
 
 namespace postrider::event {
 
@@ -25,6 +26,15 @@ void TimerNode::cancel() {
     loop_.sift_up(hole, last);
   else
     loop_.sift_down(hole, last);
+}
+
+void AtTurnEnd::arm() {
+  if (std::exchange(armed_, true)) return;
+  loop_.at_turn_end_.push_back(this);
+}
+
+AtTurnEnd::~AtTurnEnd() {
+  if (armed_) std::erase(loop_.at_turn_end_, this);
 }
 
 void Loop::place(std::size_t position, TimerNode* node) {
@@ -63,18 +73,22 @@ struct Loop::Signal {
 Loop::Loop(const Clock& clock) : clock_(clock), timers_(1, nullptr) {
   event_config* config = event_config_new();
   event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-  event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
   base_ = event_base_new_with_config(config);
   event_config_free(config);
   if (!base_) std::abort();  // no epoll descriptor: nothing can run
-  wakeup_ = evtimer_new(base_, [](int, short, void*) {}, nullptr);
+  alarm_ = os::Fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  if (!alarm_) std::abort();
+  alarmed_ = event_new(
+      base_, alarm_.get(), EV_READ | EV_ET | EV_PERSIST,
+      [](int, short, void* self) { static_cast<Loop*>(self)->alarm_time_ = no_deadline; }, this);
+  if (!alarmed_ || event_add(static_cast<::event*>(alarmed_), nullptr) != 0) std::abort();
 }
 
 Loop::Loop(ManualClock& clock) : Loop(static_cast<const Clock&>(clock)) { manual_ = &clock; }
 
 Loop::~Loop() {
   signals_.clear();
-  event_free(static_cast<::event*>(wakeup_));
+  event_free(static_cast<::event*>(alarmed_));
   event_base_free(base_);
 }
 
@@ -98,17 +112,19 @@ bool Loop::step() {
     ready_.pop_front();
     handle.resume();
   }
-  if (stopping_) return true;
+  if (stopping_) return end_turn(), true;
   if (expire_timers()) progress = true;
-  if (stopping_) return true;
 
+  end_turn();
+  if (stopping_) return true;
   // After progress the caller may have what it wanted, so this turn must not block.
   if (progress || !ready_.empty()) {
     event_base_loop(base_, EVLOOP_NONBLOCK);
     return true;
   }
   if (timers_.size() == 1) {
-    if (event_base_get_num_events(base_, EVENT_BASE_COUNT_ADDED) == 0) return false;
+    constexpr int own_events = 1;  // the alarm
+    if (event_base_get_num_events(base_, EVENT_BASE_COUNT_ADDED) == own_events) return false;
     event_base_loop(base_, EVLOOP_ONCE);
     return true;
   }
@@ -120,15 +136,29 @@ bool Loop::step() {
       manual_->advance(timers_[1]->when_ - manual_->mono());
     return true;
   }
-  const auto delay = std::max(Microseconds{0}, timers_[1]->when_ - clock_.mono());
-  timeval wait{};
-  wait.tv_sec = static_cast<time_t>(delay.count() / 1'000'000);
-  wait.tv_usec = static_cast<suseconds_t>(delay.count() % 1'000'000);
-  auto* wakeup = static_cast<::event*>(wakeup_);
-  evtimer_add(wakeup, &wait);
+  alarm_at(timers_[1]->when_);
   event_base_loop(base_, EVLOOP_ONCE);
-  evtimer_del(wakeup);
   return true;
+}
+
+void Loop::end_turn() {
+  // What they do may arm others, or the same again: those have their turn as well.
+  while (!at_turn_end_.empty()) {
+    AtTurnEnd* next = at_turn_end_.back();
+    at_turn_end_.pop_back();
+    next->armed_ = false;
+    next->turn_ends();
+  }
+}
+
+void Loop::alarm_at(MonoTime when) {
+  if (when >= alarm_time_) return;
+  alarm_time_ = when;
+  const auto delay = std::max(Microseconds{1}, when - clock_.mono());
+  itimerspec setting{};
+  setting.it_value.tv_sec = static_cast<time_t>(delay.count() / 1'000'000);
+  setting.it_value.tv_nsec = static_cast<long>(delay.count() % 1'000'000) * 1000;
+  ::timerfd_settime(alarm_.get(), 0, &setting, nullptr);
 }
 
 void Loop::run() {

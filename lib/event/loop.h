@@ -14,6 +14,7 @@
 #include "lib/base/clock.h"
 #include "lib/event/stop.h"
 #include "lib/event/task.h"
+#include "lib/os/fd.h"
 
 struct event_base;
 
@@ -40,6 +41,26 @@ class TimerNode {
   friend class Loop;
   MonoTime when_{};
   std::size_t position_ = 0;  // 1-based place in the heap, 0: not in it
+};
+
+// Something to be done once before the loop waits again, however often it was asked for meanwhile:
+// sending what a turn has gathered in one system call. Disarmed when destroyed.
+class AtTurnEnd {
+ public:
+  explicit AtTurnEnd(Loop& loop) : loop_(loop) {}
+  AtTurnEnd(const AtTurnEnd&) = delete;
+  AtTurnEnd& operator=(const AtTurnEnd&) = delete;
+  virtual ~AtTurnEnd();
+  void arm();
+  bool armed() const { return armed_; }
+  virtual void turn_ends() = 0;  // runs from the loop, disarmed; must not destroy other objects of this kind
+
+ protected:
+  Loop& loop_;
+
+ private:
+  friend class Loop;
+  bool armed_ = false;
 };
 
 // How a wait ended.
@@ -105,7 +126,10 @@ class Loop {
 
  private:
   friend class TimerNode;
+  friend class AtTurnEnd;
   bool step();  // one turn; false when nothing could ever wake it
+  void end_turn();
+  void alarm_at(MonoTime when);
   void place(std::size_t position, TimerNode* node);
   void sift_up(std::size_t position, TimerNode* node);
   void sift_down(std::size_t position, TimerNode* node);
@@ -114,11 +138,16 @@ class Loop {
   const Clock& clock_;
   ManualClock* manual_ = nullptr;
   event_base* base_ = nullptr;
-  void* wakeup_ = nullptr;  // libevent's struct event, whose name would hide this namespace
+  // One timerfd for all timers. It is set anew only for an earlier moment than it is set for: most
+  // deadlines are cancelled long before they come, and a wake-up too many costs less than their bookkeeping.
+  os::Fd alarm_;
+  void* alarmed_ = nullptr;  // libevent's struct event, whose name would hide this namespace
+  MonoTime alarm_time_ = no_deadline;
   bool stopping_ = false;
   std::uint64_t activity_ = 0;
   int held_ = 0;
   std::deque<std::coroutine_handle<>> ready_;
+  std::vector<AtTurnEnd*> at_turn_end_;
   std::vector<TimerNode*> timers_;  // binary heap by when_, [0] unused
   struct Signal;
   std::vector<std::unique_ptr<Signal>> signals_;

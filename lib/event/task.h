@@ -12,6 +12,8 @@
 #include <optional>
 #include <utility>
 
+#include "lib/event/frames.h"
+
 namespace postrider::event {
 
 template <class T = void>
@@ -22,6 +24,9 @@ namespace detail {
 struct PromiseBase {
   std::coroutine_handle<> parent;
   std::exception_ptr exception;
+
+  static void* operator new(std::size_t size) { return take_frame(size); }
+  static void operator delete(void* frame, std::size_t size) { give_frame(frame, size); }
 
   std::suspend_always initial_suspend() noexcept { return {}; }
   struct Final {

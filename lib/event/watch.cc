@@ -1,5 +1,6 @@
 #include "lib/event/watch.h"
 
+#include <cerrno>
 #include <cstdlib>
 
 #include <event2/event.h>
@@ -8,9 +9,14 @@ namespace postrider::event {
 
 Watch::Watch(Loop& loop, int fd) : loop_(loop) {
   ::event* registered =
-      event_new(loop.base(), fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, &Watch::arrived, this);
-  // A regular file or a bad descriptor is a mistake in the program, not an event.
-  if (!registered || event_add(registered, nullptr) != 0) std::abort();
+      event_new(loop.base(), fd, EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, &Watch::arrived, this);
+  if (!registered) throw NoRoomToWatch();
+  if (event_add(registered, nullptr) != 0) {
+    // A regular file or a bad descriptor is a mistake in the program, not an event.
+    if (errno == EPERM || errno == EBADF) std::abort();
+    event_free(registered);
+    throw NoRoomToWatch();
+  }
   event_ = registered;
 }
 
@@ -30,7 +36,8 @@ void Watch::arrived(int, short what, void* self) {
     else
       direction.edge = true;
   };
-  if (what & EV_READ) deliver(watch.reading_);
+  if (what & EV_CLOSED) watch.hung_up_ = true;
+  if (what & (EV_READ | EV_CLOSED)) deliver(watch.reading_);
   if (destroyed) return;
   if (what & EV_WRITE) deliver(watch.writing_);
   if (destroyed) return;

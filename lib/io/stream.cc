@@ -73,16 +73,21 @@ event::Task<> Stream::fill(MonoTime deadline) {
 
 event::Task<> Stream::receive(MonoTime deadline) {
   while (true) {
-    make_room();
-    const ssize_t got = ::recv(socket_.get(), input_.get() + end_, capacity_ - end_, 0);
-    if (got > 0) {
-      end_ += static_cast<std::size_t>(got);
-      received_ += static_cast<std::size_t>(got);
-      co_return;
+    if (!drained_ || watch_.hung_up()) {
+      make_room();
+      const std::size_t room = capacity_ - end_;
+      const ssize_t got = ::recv(socket_.get(), input_.get() + end_, room, 0);
+      if (got > 0) {
+        drained_ = static_cast<std::size_t>(got) < room;
+        end_ += static_cast<std::size_t>(got);
+        received_ += static_cast<std::size_t>(got);
+        co_return;
+      }
+      if (got == 0) throw_lost(0);
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN) throw_lost(errno);
     }
-    if (got == 0) throw_lost(0);
-    if (errno == EINTR) continue;
-    if (errno != EAGAIN) throw_lost(errno);
+    drained_ = false;
     // A quiet connection holds no buffer.
     if (begin_ == end_) {
       input_.reset();
@@ -94,12 +99,13 @@ event::Task<> Stream::receive(MonoTime deadline) {
 
 event::Task<std::size_t> Stream::receive_cipher(MonoTime deadline) {
   while (true) {
-    {
+    if (!drained_ || watch_.hung_up()) {
       // A TLS record at most; a scratch on the stack, which the coroutine frame does not keep while it waits.
       const auto receive_now = [this]() -> ssize_t {
         char scratch[16 * 1024 + 512];
         const ssize_t got = ::recv(socket_.get(), scratch, sizeof scratch, 0);
         if (got > 0) tls_->feed({scratch, static_cast<std::size_t>(got)});
+        drained_ = got < static_cast<ssize_t>(sizeof scratch);
         return got;
       };
       const ssize_t got = receive_now();
@@ -108,6 +114,7 @@ event::Task<std::size_t> Stream::receive_cipher(MonoTime deadline) {
       if (errno == EINTR) continue;
       if (errno != EAGAIN) throw_lost(errno);
     }
+    drained_ = false;
     if (begin_ == end_) {
       input_.reset();
       capacity_ = begin_ = end_ = scanned_ = 0;

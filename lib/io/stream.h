@@ -107,6 +107,7 @@ class Stream {
 
   std::unique_ptr<char[]> input_;  // absent while empty
   std::size_t capacity_ = 0;
+  bool drained_ = false;  // the last receive took all the kernel had
   std::size_t begin_ = 0, end_ = 0;
   std::size_t scanned_ = 0;    // no newline before this place
   std::size_t discarded_ = 0;  // of the over-long line that is being skipped
