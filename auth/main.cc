@@ -19,7 +19,9 @@ int main(int argc, char** argv) {
   if (!daemon.enter_sandbox()) return daemon.exit_status();
   if (config.protocol() == auth::Protocol::dovecot) return auth::serve_dovecot(daemon, logins);
   auth::Server server(daemon.loop(), daemon.log(), logins, std::move(*callers));
-  return daemon.serve_requests([&server](ipc::Channel& channel, ipc::Frame frame) {
-    return server.handle(channel, std::move(frame));
-  });
+  return daemon.serve_requests(
+      [&server](ipc::Call call, ipc::Frame frame) { return server.answer(call, std::move(frame)); },
+      [&server](ipc::Channel& channel, ipc::Frame frame) {
+        return server.converse(channel, std::move(frame));
+      });
 }

@@ -16,32 +16,37 @@ constexpr Seconds patience{900};
 
 }  // namespace
 
-bool Server::is_one_of(const ipc::Channel& channel, const std::vector<uid_t>& uids) {
-  const auto peer = os::peer_credentials(channel.socket());
-  return peer && std::find(uids.begin(), uids.end(), peer->uid) != uids.end();
+// Throws when the client is none of these.
+void Server::require(const os::Fd& client, const std::vector<uid_t>& uids, std::string_view what) {
+  const auto peer = os::peer_credentials(client);
+  if (peer && std::find(uids.begin(), uids.end(), peer->uid) != uids.end()) return;
+  log_.warning("a process that may not ask {} did", what);
+  throw_lost("not allowed");
 }
 
-event::Task<> Server::handle(ipc::Channel& channel, ipc::Frame frame) {
+event::Task<> Server::answer(ipc::Call call, ipc::Frame frame) {
   if (auto ticket = frame.as<protocol::RedeemTicket>()) {
-    if (!is_one_of(channel, callers_.starters)) {
-      log_.warning("a process that may not ask about users did");
-      throw_lost("not allowed");
-    }
+    require(call.socket(), callers_.starters, "about users");
     const protocol::UserRecord record = co_await redeem(std::move(*ticket));
-    channel.put(record);
-    co_return;
-  }
-  if (!is_one_of(channel, callers_.servers)) {
-    log_.warning("a process that may not ask for logins did");
-    throw_lost("not allowed");
-  }
-  if (const auto list = frame.as<protocol::ListMechanisms>()) {
-    channel.put(protocol::Mechanisms{logins_.mechanisms(list->service, list->secure)});
-  } else if (auto start = frame.as<protocol::AuthStart>()) {
-    co_await authenticate(channel, std::move(*start));
-  } else if (!frame.is<protocol::AuthCancel>()) {
+    call.answer(record);
+  } else if (const auto list = frame.as<protocol::ListMechanisms>()) {
+    require(call.socket(), callers_.servers, "for logins");
+    call.answer(protocol::Mechanisms{logins_.mechanisms(list->service, list->secure)});
+  } else {
     throw_lost("unexpected message");
   }
+}
+
+event::Task<> Server::converse(ipc::Channel& channel, ipc::Frame frame) {
+  // The end of a login that had its answer on the way already.
+  if (frame.is<protocol::AuthCancel>()) co_return;
+  auto start = frame.as<protocol::AuthStart>();
+  if (!start) {
+    co_await answer(channel, std::move(frame));
+    co_return;
+  }
+  require(channel.socket(), callers_.servers, "for logins");
+  co_await authenticate(channel, std::move(*start));
 }
 
 event::Task<> Server::authenticate(ipc::Channel& channel, protocol::AuthStart start) {

@@ -10,6 +10,7 @@
 
 #include "auth/login.h"
 #include "lib/base/log.h"
+#include "lib/ipc/call.h"
 #include "lib/ipc/channel.h"
 #include "lib/protocol/auth.h"
 
@@ -27,14 +28,15 @@ class Server {
   Server(event::Loop& loop, Log& log, Logins& logins, Callers callers)
       : loop_(loop), log_(log), logins_(logins), callers_(std::move(callers)) {}
 
-  // One request, or one login with all its steps. Throws io::Ended for callers that are not allowed or do
-  // not follow the protocol.
-  event::Task<> handle(ipc::Channel& channel, ipc::Frame frame);
+  // One question with one answer, and one login with all its steps, or a question asked as a conversation.
+  // Both throw io::Ended for callers that are not allowed or do not follow the protocol.
+  event::Task<> answer(ipc::Call call, ipc::Frame frame);
+  event::Task<> converse(ipc::Channel& channel, ipc::Frame frame);
 
  private:
   event::Task<> authenticate(ipc::Channel& channel, protocol::AuthStart start);
   event::Task<protocol::UserRecord> redeem(protocol::RedeemTicket request);
-  static bool is_one_of(const ipc::Channel& channel, const std::vector<uid_t>& uids);
+  void require(const os::Fd& client, const std::vector<uid_t>& uids, std::string_view what);
 
   event::Loop& loop_;
   Log& log_;

@@ -20,6 +20,6 @@ int main(int argc, char** argv) {
   if (!daemon.enter_sandbox()) return daemon.exit_status();
   bounce::Server server(daemon.loop(), daemon.log(), daemon.files(), std::move(*rules),
                         protocol::public_service(services.cleanup_service_name()), daemon.stop_token());
-  return daemon.serve_requests(
-      [&](ipc::Channel& channel, ipc::Frame frame) { return server.serve(channel, std::move(frame)); });
+  return daemon.serve_calls(
+      [&](ipc::Call call, ipc::Frame frame) { return server.serve(call, std::move(frame)); });
 }

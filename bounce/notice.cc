@@ -93,7 +93,7 @@ dsn::Report report_on(const protocol::Notify& request, const queue::Envelope& en
   report.smtputf8 = envelope.has(queue::flag::smtputf8);
   if (report.kind == dsn::Kind::delayed) report.retry_until = envelope.arrival + rules.queue_lifetime;
   const bool whole = report.kind == dsn::Kind::failed && envelope.dsn_return != queue::DsnReturn::headers &&
-                     request.length <= rules.size_limit;
+                     request.content.length <= rules.size_limit;
   report.returned = whole ? dsn::Returned::full : dsn::Returned::headers;
   for (std::size_t i = 0; i < envelope.recipients.size(); ++i) {
     if (!wants(envelope.recipients[i], report.kind)) continue;

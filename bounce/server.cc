@@ -1,6 +1,6 @@
 #include "bounce/server.h"
 
-#include <span>
+#include <algorithm>
 #include <utility>
 
 #include <fmt/core.h>
@@ -29,11 +29,11 @@ Server::Server(event::Loop& loop, Log& log, os::Files& files, Rules rules, std::
       stop_(stop),
       cleanup_(loop, std::move(cleanup_path), 8, stop) {}
 
-event::Task<> Server::serve(ipc::Channel& channel, ipc::Frame frame) {
+event::Task<> Server::serve(ipc::Call call, ipc::Frame frame) {
   std::optional<Notify> request = frame.as<Notify>();
   if (!request) throw io::Ended{io::Ended::Why::lost, "unexpected message"};
   Notified answer = co_await notify(std::move(*request));
-  co_await channel.send(answer, loop_.after(patience));
+  call.answer(answer);
 }
 
 event::Task<Notified> Server::notify(Notify request) {
@@ -50,8 +50,9 @@ event::Task<Notified> Server::notify(Notify request) {
                fmt::format("{}: {}", envelope->id, todo.remark));
   answer.done = true;
   for (Notice& notice : todo.notices) {
-    const std::uint64_t wanted = content_wanted(notice.report, request.length, rules_.size_limit);
-    const Result<std::string> content = read_content(request, wanted);
+    const std::uint64_t wanted = content_wanted(notice.report, request.content.length, rules_.size_limit);
+    const Result<std::string> content =
+        request.content.read(files_, 0, std::min(wanted, request.content.length));
     Result<std::string> sent = content ? Result<std::string>{} : std::unexpected(content.error());
     if (content) sent = co_await send(notice, *content);
     if (sent) {
@@ -66,20 +67,6 @@ event::Task<Notified> Server::notify(Notify request) {
     break;
   }
   co_return answer;
-}
-
-Result<std::string> Server::read_content(const Notify& request, std::uint64_t wanted) {
-  std::string content(wanted, '\0');
-  std::size_t got = 0;
-  while (got < content.size()) {
-    const Result<std::size_t> part =
-        files_.pread(request.content.get(), std::span(content).subspan(got), request.offset + got);
-    if (!part) return fail(part.error().within("returned message"));
-    if (*part == 0) break;  // shorter than promised: what is there is returned
-    got += *part;
-  }
-  content.resize(got);
-  return content;
 }
 
 event::Task<Result<std::string>> Server::send(Notice& notice, std::string_view content) {

@@ -10,6 +10,7 @@
 #include "bounce/notice.h"
 #include "lib/base/log.h"
 #include "lib/event/loop.h"
+#include "lib/ipc/call.h"
 #include "lib/ipc/channel.h"
 #include "lib/ipc/pool.h"
 #include "lib/os/files.h"
@@ -23,13 +24,12 @@ class Server {
   Server(event::Loop& loop, Log& log, os::Files& files, Rules rules, std::string cleanup_path,
          event::StopToken stop);
 
-  // A handler for Daemon::serve_requests().
-  event::Task<> serve(ipc::Channel& channel, ipc::Frame frame);
+  // A handler for Daemon::serve_calls().
+  event::Task<> serve(ipc::Call call, ipc::Frame frame);
 
   event::Task<protocol::Notified> notify(protocol::Notify request);
 
  private:
-  Result<std::string> read_content(const protocol::Notify& request, std::uint64_t wanted);
   // The id under which the notice was queued, empty when a rule discarded it.
   event::Task<Result<std::string>> send(Notice& notice, std::string_view content);
   event::Task<protocol::Submitted> submit(ipc::Channel& cleanup, const Notice& notice,

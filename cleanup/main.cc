@@ -18,5 +18,6 @@ int main(int argc, char** argv) {
   if (const Result<> opened = server.open(); !opened) return daemon.fatal(opened.error());
   daemon.tasks().spawn(server.run(daemon.stop_token()));
   return daemon.serve_requests(
-      [&](ipc::Channel& channel, ipc::Frame frame) { return server.serve(channel, std::move(frame)); });
+      [&](ipc::Call call, ipc::Frame frame) { return server.answer(call, std::move(frame)); },
+      [&](ipc::Channel& channel, ipc::Frame frame) { return server.converse(channel, std::move(frame)); });
 }

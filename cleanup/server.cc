@@ -54,18 +54,29 @@ Result<> Server::open() {
   return {};
 }
 
-event::Task<> Server::serve(ipc::Channel& channel, ipc::Frame frame) {
-  if (const auto reserve = frame.as<protocol::ReserveIds>()) {
+event::Task<> Server::answer(ipc::Call call, ipc::Frame frame) {
+  if (const auto whole = frame.as<protocol::SubmitWhole>()) {
+    Submission submission(*this, whole->submit);
+    const protocol::Submitted submitted = co_await submission.run(whole->content);
+    call.answer(submitted);
+  } else if (const auto reserve = frame.as<protocol::ReserveIds>()) {
     protocol::ReservedIds reserved;
     for (std::uint32_t i = 0; i < reserve->count; ++i) reserved.ids.push_back(committer_.next_id().text());
-    co_await channel.send(reserved, daemon_.loop().after(Seconds{60}));
+    call.answer(reserved);
+  } else {
+    throw io::Ended{io::Ended::Why::lost, "unexpected request"};
+  }
+}
+
+event::Task<> Server::converse(ipc::Channel& channel, ipc::Frame frame) {
+  const auto submit = frame.as<protocol::Submit>();
+  if (!submit) {
+    co_await answer(channel, std::move(frame));
     co_return;
   }
-  const auto submit = frame.as<protocol::Submit>();
-  if (!submit) throw io::Ended{io::Ended::Why::lost, "unexpected request"};
   Submission submission(*this, *submit);
   const protocol::Submitted submitted = co_await submission.run(channel);
-  co_await channel.send(submitted, daemon_.loop().after(Seconds{60}));
+  channel.put(submitted);
 }
 
 }  // namespace postrider::cleanup

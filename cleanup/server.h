@@ -12,6 +12,7 @@
 #include "cleanup/rewriter.h"
 #include "lib/daemon/daemon.h"
 #include "lib/event/workers.h"
+#include "lib/ipc/call.h"
 #include "lib/ipc/pool.h"
 
 namespace postrider::cleanup {
@@ -25,8 +26,10 @@ class Server {
   // Tells qmgr of what is committed, until the stop and a little after.
   event::Task<> run(event::StopToken stop) { return announcer_.run(stop); }
 
-  // One request, to its answer.
-  event::Task<> serve(ipc::Channel& channel, ipc::Frame frame);
+  // A question with one answer: queue ids, a whole submission.
+  event::Task<> answer(ipc::Call call, ipc::Frame frame);
+  // A submission that streams, or a question asked as a conversation.
+  event::Task<> converse(ipc::Channel& channel, ipc::Frame frame);
 
   daemon::Daemon& daemon() { return daemon_; }
   Log& log() { return daemon_.log(); }

@@ -83,20 +83,39 @@ event::Task<protocol::Submitted> Submission::run(ipc::Channel& channel) {
     ipc::Frame frame = co_await channel.receive(loop.after(client_patience));
     if (const auto end = frame.as<protocol::ContentEnd>()) {
       if (end->abandoned) answer(Outcome::abandoned, "", "");
+      if (end->hold) envelope_.flags |= queue::flag::hold;
+      if (end->discard) envelope_.flags |= queue::flag::discard;
+      if (!end->content_filter.empty()) envelope_.content_filter = end->content_filter;
+      redirect_ = end->redirect;
       break;
     }
     const auto content = frame.as<protocol::Content>();
     if (!content) throw io::Ended{io::Ended::Why::lost, "unexpected message"};
-    while (server_.committer().pending_bytes() > most_pending) co_await loop.sleep(Milliseconds{10});
+    co_await await_room();
     if (!answered()) co_await take(content->bytes);
   }
-  if (!answered() && in_header_) {
-    co_await finish_header(header_.size());
-  }
+  co_await finish();
+  co_return std::move(*answer_);
+}
+
+event::Task<protocol::Submitted> Submission::run(const std::string& content) {
+  co_await await_room();
+  if (!answered()) co_await take(content);
+  co_await finish();
+  co_return std::move(*answer_);
+}
+
+event::Task<> Submission::await_room() {
+  event::Loop& loop = server_.daemon().loop();
+  while (server_.committer().pending_bytes() > most_pending) co_await loop.sleep(Milliseconds{10});
+}
+
+// All content has come: what is left of it, and the commit.
+event::Task<> Submission::finish() {
+  if (!answered() && in_header_) co_await finish_header(header_.size());
   if (!answered()) co_await put_body({}, true);
   if (!answered() && last_ != '\n') put("\n");
   if (!answered()) co_await commit();
-  co_return std::move(*answer_);
 }
 
 event::Task<> Submission::take(std::string_view bytes) {
@@ -231,9 +250,10 @@ void Submission::put(std::string_view bytes) {
 }
 
 event::Task<> Submission::commit() {
-  if (!judgement_.redirect.empty()) {
+  const std::string& redirect = judgement_.redirect.empty() ? redirect_ : judgement_.redirect;
+  if (!redirect.empty()) {
     envelope_.recipients.clear();
-    envelope_.recipients.emplace_back().address = judgement_.redirect;
+    envelope_.recipients.emplace_back().address = redirect;
   }
   for (const std::string& copy : judgement_.copies) {
     queue::Recipient& recipient = envelope_.recipients.emplace_back();

@@ -24,12 +24,16 @@ class Submission {
   // Reads content to its end, whatever happens, and returns the answer. Throws io::Ended when the client is
   // lost.
   event::Task<protocol::Submitted> run(ipc::Channel& channel);
+  // The same for content that is all there.
+  event::Task<protocol::Submitted> run(const std::string& content);
 
  private:
   using Outcome = protocol::Submitted::Outcome;
 
   Result<> take_envelope(const std::string& encoded);
+  event::Task<> await_room();
   event::Task<> take(std::string_view bytes);
+  event::Task<> finish();
   event::Task<> finish_header(std::size_t size);
   event::Task<> put_body(std::string bytes, bool end);
   void put(std::string_view bytes);
@@ -46,6 +50,7 @@ class Submission {
   std::optional<queue::ContentBuffer> content_;
   std::optional<Inspector> inspector_;
   Judgement judgement_;
+  std::string redirect_;  // by the client, at the end
   std::optional<protocol::Submitted> answer_;
 
   std::string header_;  // what has arrived, until the header is complete

@@ -13,7 +13,6 @@ int main(int argc, char** argv) {
   keys::Server server(daemon.loop(), daemon.log(), std::move(store), config.smtpd.session_cache_timeout(),
                       std::move(*callers));
   if (!daemon.enter_sandbox()) return daemon.exit_status();
-  return daemon.serve_requests([&server](ipc::Channel& channel, ipc::Frame frame) {
-    return server.handle(channel, std::move(frame));
-  });
+  return daemon.serve_calls(
+      [&server](ipc::Call call, ipc::Frame frame) { return server.handle(call, std::move(frame)); });
 }

@@ -22,23 +22,23 @@ Server::Server(event::Loop& loop, Log& log, KeyStore store, Seconds ticket_perio
       callers_(std::move(callers)),
       workers_(loop, threads) {}
 
-bool Server::may_ask(const ipc::Channel& channel) const {
-  const auto peer = os::peer_credentials(channel.socket());
+bool Server::may_ask(const ipc::Call& call) const {
+  const auto peer = os::peer_credentials(call.socket());
   return peer && std::find(callers_.begin(), callers_.end(), peer->uid) != callers_.end();
 }
 
-event::Task<> Server::handle(ipc::Channel& channel, ipc::Frame frame) {
-  if (!may_ask(channel)) {
+event::Task<> Server::handle(ipc::Call call, ipc::Frame frame) {
+  if (!may_ask(call)) {
     log_.warning("a process that may not use private keys asked for one");
     throw io::Ended{io::Ended::Why::lost, "not allowed"};
   }
   if (auto sign_request = frame.as<protocol::Sign>()) {
     const protocol::Signed reply = co_await sign(std::move(sign_request->request));
-    channel.put(reply);
+    call.answer(reply);
   } else if (const auto wanted = frame.as<protocol::GetChains>()) {
-    channel.put(chains(*wanted));
+    call.answer(chains(*wanted));
   } else if (const auto asked = frame.as<protocol::GetTicketKeys>()) {
-    channel.put(tickets(asked->service));
+    call.answer(tickets(asked->service));
   } else {
     throw io::Ended{io::Ended::Why::lost, "unexpected message"};
   }

@@ -14,7 +14,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/event/workers.h"
-#include "lib/ipc/channel.h"
+#include "lib/ipc/call.h"
 #include "lib/tls/ticket_keys.h"
 
 namespace postrider::keys {
@@ -25,13 +25,13 @@ class Server {
   Server(event::Loop& loop, Log& log, KeyStore store, Seconds ticket_period, std::vector<uid_t> callers);
 
   // One request. Throws io::Ended for callers that are not allowed or talk nonsense.
-  event::Task<> handle(ipc::Channel& channel, ipc::Frame frame);
+  event::Task<> handle(ipc::Call call, ipc::Frame frame);
 
  private:
   protocol::Chains chains(const protocol::GetChains& request) const;
   event::Task<protocol::Signed> sign(tls::SignRequest request);
   protocol::TicketKeys tickets(const std::string& service);
-  bool may_ask(const ipc::Channel& channel) const;
+  bool may_ask(const ipc::Call& call) const;
 
   Log& log_;
   KeyStore store_;

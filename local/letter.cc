@@ -80,6 +80,9 @@ Result<Letter> Letter::open(ipc::Frame frame, WallTime now) {
   if (!request) return fail(Trouble::permanent, "not a delivery request");
   auto envelope = queue::decode_envelope(request->envelope);
   if (!envelope) return fail(envelope.error());
+  // Workers read files.
+  if (const Result<> filed = request->content.into_file(envelope->id.text()); !filed)
+    return fail(filed.error());
   Letter letter;
   letter.request_ = std::move(*request);
   letter.envelope_ = std::move(*envelope);
@@ -89,9 +92,9 @@ Result<Letter> Letter::open(ipc::Frame frame, WallTime now) {
 
 Mail Letter::mail(std::string head, std::vector<std::string> loops) const {
   Mail mail;
-  mail.content = request_.content.duplicate();
-  mail.offset = request_.offset;
-  mail.length = request_.length;
+  mail.content = request_.content.fd.duplicate();
+  mail.offset = request_.content.offset;
+  mail.length = request_.content.length;
   mail.head = std::move(head);
   mail.loops = std::move(loops);
   return mail;

@@ -56,7 +56,7 @@ Result<> LocalAgent::open() {
   return {};
 }
 
-event::Task<> LocalAgent::handle(ipc::Channel& channel, ipc::Frame frame) {
+event::Task<> LocalAgent::handle(ipc::Call call, ipc::Frame frame) {
   const auto letter = Letter::open(std::move(frame), around_.loop.clock().wall());
   if (!letter) throw io::Ended{io::Ended::Why::lost, letter.error().text()};
   protocol::DeliveryReport report;
@@ -65,7 +65,7 @@ event::Task<> LocalAgent::handle(ipc::Channel& channel, ipc::Frame frame) {
     recipients.spawn(deliver(*letter, i, report));
   }
   co_await recipients.join();
-  channel.put(report);
+  call.answer(report);
 }
 
 event::Task<> LocalAgent::deliver(const Letter& letter, std::uint32_t index,

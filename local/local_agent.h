@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "lib/config/common.h"
+#include "lib/ipc/call.h"
 #include "lib/ipc/pool.h"
 #include "lib/os/files.h"
 #include "lib/protocol/rewrite.h"
@@ -54,7 +55,7 @@ class LocalAgent {
   Result<> open();
 
   // Serves one delivery request; throws Ended when it is malformed.
-  event::Task<> handle(ipc::Channel& channel, ipc::Frame frame);
+  event::Task<> handle(ipc::Call call, ipc::Frame frame);
 
  private:
   enum class Source { recipient, alias, forward, include };

@@ -168,9 +168,9 @@ event::Task<RecipientOutcome> LocalAgent::pass_on(Delivery& delivery, Step step,
                         ? take_apart(step.address).domain
                         : transport.substr(colon + 1);
   request.queue_name = letter.request().queue_name;
-  request.content = letter.request().content.duplicate();
-  request.offset = letter.request().offset;
-  request.length = letter.request().length;
+  Result<queue::Content> content = letter.request().content.share();
+  if (!content) co_return settle(delivery, step, deferred("4.3.0", content.error().text()));
+  request.content = std::move(*content);
   request.activated = letter.request().activated;
   auto report = co_await pool->ask<protocol::DeliveryReport>(request, around_.loop.after(Seconds{3600}));
   if (!report) co_return settle(delivery, step, deferred("4.3.0", "mail transport unavailable"));

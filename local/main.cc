@@ -20,6 +20,6 @@ int main(int argc, char** argv) {
                            daemon.paths().mail_owner(), daemon.process().export_environment()},
                           settings);
   if (const auto opened = agent.open(); !opened) return daemon.fatal(opened.error());
-  return daemon.serve_requests(
-      [&](ipc::Channel& channel, ipc::Frame frame) { return agent.handle(channel, std::move(frame)); });
+  return daemon.serve_calls(
+      [&](ipc::Call call, ipc::Frame frame) { return agent.handle(call, std::move(frame)); });
 }

@@ -196,7 +196,7 @@ Result<> PipeAgent::open(const std::string& mail_owner) {
   return {};
 }
 
-event::Task<> PipeAgent::handle(ipc::Channel& channel, ipc::Frame frame) {
+event::Task<> PipeAgent::handle(ipc::Call call, ipc::Frame frame) {
   const auto letter = Letter::open(std::move(frame), around_.loop.clock().wall());
   if (!letter) throw io::Ended{io::Ended::Why::lost, letter.error().text()};
   protocol::DeliveryReport report;
@@ -209,7 +209,7 @@ event::Task<> PipeAgent::handle(ipc::Channel& channel, ipc::Frame frame) {
     letter->log(around_.log, around_.service_name, recipients[i], outcome, around_.loop.clock().wall());
     report.outcomes.push_back(outcome);
   }
-  channel.put(report);
+  call.answer(report);
 }
 
 event::Task<RecipientOutcome> PipeAgent::run(const Letter& letter) {
@@ -218,9 +218,9 @@ event::Task<RecipientOutcome> PipeAgent::run(const Letter& letter) {
     around_.log.warning("flag D needs {}_destination_recipient_limit = 1", around_.service_name);
     co_return deferred("4.3.5", "mail system configuration error");
   }
-  if (service_.size_limit != 0 && letter.request().length > service_.size_limit) {
-    co_return bounced("5.2.3", fmt::format("message size {} exceeds size limit {}", letter.request().length,
-                                           service_.size_limit));
+  if (service_.size_limit != 0 && letter.request().content.length > service_.size_limit) {
+    co_return bounced("5.2.3", fmt::format("message size {} exceeds size limit {}",
+                                           letter.request().content.length, service_.size_limit));
   }
   auto command =
       expand_command(service_, envelope, letter.request().nexthop, settings_.domains.recipient_delimiter());

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "lib/config/common.h"
+#include "lib/ipc/call.h"
 #include "local/config.h"
 #include "local/crew.h"
 #include "local/letter.h"
@@ -71,7 +72,7 @@ class PipeAgent {
   Result<> open(const std::string& mail_owner);
 
   // Serves one delivery request; throws Ended when it is malformed.
-  event::Task<> handle(ipc::Channel& channel, ipc::Frame frame);
+  event::Task<> handle(ipc::Call call, ipc::Frame frame);
 
  private:
   event::Task<RecipientOutcome> run(const Letter& letter);

@@ -22,6 +22,6 @@ int main(int argc, char** argv) {
                          settings, std::move(*service), *time_limit);
   if (const auto opened = agent.open(daemon.paths().mail_owner()); !opened)
     return daemon.fatal(opened.error());
-  return daemon.serve_requests(
-      [&](ipc::Channel& channel, ipc::Frame frame) { return agent.handle(channel, std::move(frame)); });
+  return daemon.serve_calls(
+      [&](ipc::Call call, ipc::Frame frame) { return agent.handle(call, std::move(frame)); });
 }

@@ -30,7 +30,7 @@ VirtualAgent::VirtualAgent(Surroundings around, const VirtualSettings& settings)
   rules_.delimiters = settings.domains.recipient_delimiter();
 }
 
-event::Task<> VirtualAgent::handle(ipc::Channel& channel, ipc::Frame frame) {
+event::Task<> VirtualAgent::handle(ipc::Call call, ipc::Frame frame) {
   const auto letter = Letter::open(std::move(frame), around_.loop.clock().wall());
   if (!letter) throw io::Ended{io::Ended::Why::lost, letter.error().text()};
   protocol::DeliveryReport report;
@@ -39,7 +39,7 @@ event::Task<> VirtualAgent::handle(ipc::Channel& channel, ipc::Frame frame) {
     recipients.spawn(deliver(*letter, i, report));
   }
   co_await recipients.join();
-  channel.put(report);
+  call.answer(report);
 }
 
 event::Task<> VirtualAgent::deliver(const Letter& letter, std::uint32_t index,

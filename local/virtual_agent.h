@@ -5,6 +5,7 @@
 #include <string>
 
 #include "lib/config/common.h"
+#include "lib/ipc/call.h"
 #include "lib/os/files.h"
 #include "local/config.h"
 #include "local/crew.h"
@@ -35,7 +36,7 @@ class VirtualAgent {
   VirtualAgent(Surroundings around, const VirtualSettings& settings);
 
   // Serves one delivery request; throws Ended when it is malformed.
-  event::Task<> handle(ipc::Channel& channel, ipc::Frame frame);
+  event::Task<> handle(ipc::Call call, ipc::Frame frame);
 
  private:
   struct Mailbox {

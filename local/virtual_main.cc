@@ -18,6 +18,6 @@ int main(int argc, char** argv) {
   local::VirtualAgent agent({daemon.loop(), daemon.log(), daemon.files(), daemon.tasks(), daemon.stop_token(),
                              daemon.as_root(), daemon.service_name()},
                             settings);
-  return daemon.serve_requests(
-      [&](ipc::Channel& channel, ipc::Frame frame) { return agent.handle(channel, std::move(frame)); });
+  return daemon.serve_calls(
+      [&](ipc::Call call, ipc::Frame frame) { return agent.handle(call, std::move(frame)); });
 }

@@ -248,9 +248,9 @@ event::Task<bool> Collector::return_to_sender(queue::Submission& submission, pro
   const Result<std::string> encoded = queue::encode(envelope);
   if (!encoded) co_return false;
   notify.envelope = *encoded;
-  notify.content = submission.content.fd.duplicate();
-  notify.offset = submission.content.offset;
-  notify.length = submission.content.length;
+  Result<queue::Content> content = submission.content.share();
+  if (!content) co_return false;
+  notify.content = std::move(*content);
   const Result<protocol::Notified> notified =
       co_await bounce_.ask<protocol::Notified>(notify, daemon_.loop().after(patience));
   if (notified && notified->done) co_return true;

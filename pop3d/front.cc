@@ -321,12 +321,10 @@ event::Task<> Login::open_session(const AuthStep& success, std::string_view mech
   // Not asked twice: a ticket is good for one session.
   protocol::SessionOpened opened;
   try {
-    Result<ipc::Pool::Lease> lease = co_await front_.sessions_.get(front_.daemon_.loop().after(Seconds{10}));
-    if (lease) {
-      opened =
-          co_await (*lease)->call<protocol::SessionOpened>(request, front_.daemon_.loop().after(Seconds{60}));
-      lease->give_back();
-    }
+    event::Loop& loop = front_.daemon_.loop();
+    Result<protocol::SessionOpened> answer = co_await front_.sessions_.ask_once<protocol::SessionOpened>(
+        request, loop.after(Seconds{10}), loop.after(Seconds{60}));
+    if (answer) opened = std::move(*answer);
   } catch (const io::Ended& ended) {
     if (ended.why == io::Ended::Why::stopped) throw;
     opened.outcome = Outcome::temporary;

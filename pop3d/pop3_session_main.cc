@@ -13,6 +13,6 @@ int main(int argc, char** argv) {
   if (!daemon.start({&config, &services})) return daemon.exit_status();
   if (!daemon.enter_sandbox()) return daemon.exit_status();
   pop3d::Starter starter(daemon, config, services);
-  return daemon.serve_requests(
-      [&](ipc::Channel& channel, ipc::Frame frame) { return starter.answer(channel, std::move(frame)); });
+  return daemon.serve_calls(
+      [&](ipc::Call call, ipc::Frame frame) { return starter.answer(call, std::move(frame)); });
 }

@@ -57,11 +57,11 @@ Starter::Starter(daemon::Daemon& daemon, const SessionConfig& config, const conf
   });
 }
 
-event::Task<> Starter::answer(ipc::Channel& channel, ipc::Frame frame) {
+event::Task<> Starter::answer(ipc::Call call, ipc::Frame frame) {
   std::optional<protocol::OpenSession> request = frame.as<protocol::OpenSession>();
   if (!request || !request->client) throw io::Ended{io::Ended::Why::lost, "no session request"};
   const protocol::SessionOpened opened = co_await open(std::move(*request));
-  channel.put(opened);
+  call.answer(opened);
 }
 
 event::Task<protocol::SessionOpened> Starter::open(protocol::OpenSession request) {
@@ -71,11 +71,8 @@ event::Task<protocol::SessionOpened> Starter::open(protocol::OpenSession request
   Result<protocol::UserRecord> user = fail(Trouble::temporary, "");
   // A ticket is good once: not asked twice.
   try {
-    Result<ipc::Pool::Lease> lease = co_await auth_.get(daemon_.loop().after(Seconds{10}));
-    if (lease) {
-      user = co_await (*lease)->call<protocol::UserRecord>(question, daemon_.loop().after(Seconds{30}));
-      lease->give_back();
-    }
+    user = co_await auth_.ask_once<protocol::UserRecord>(question, daemon_.loop().after(Seconds{10}),
+                                                         daemon_.loop().after(Seconds{30}));
   } catch (const io::Ended& ended) {
     if (ended.why == io::Ended::Why::stopped) throw;
   }

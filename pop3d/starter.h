@@ -8,6 +8,7 @@
 
 #include "lib/config/common.h"
 #include "lib/daemon/daemon.h"
+#include "lib/ipc/call.h"
 #include "lib/ipc/pool.h"
 #include "lib/protocol/auth.h"
 #include "lib/protocol/session.h"
@@ -18,7 +19,7 @@ namespace postrider::pop3d {
 class Starter {
  public:
   Starter(daemon::Daemon& daemon, const SessionConfig& config, const config::Services& services);
-  event::Task<> answer(ipc::Channel& channel, ipc::Frame frame);
+  event::Task<> answer(ipc::Call call, ipc::Frame frame);
 
  private:
   event::Task<protocol::SessionOpened> open(protocol::OpenSession request);

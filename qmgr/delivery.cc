@@ -206,11 +206,10 @@ Result<protocol::DeliveryRequest> QueueManager::request_for(Message& message,
   request.envelope = std::move(*encoded);
   request.nexthop = assignment.nexthop;
   request.queue_name = "active";
-  request.content = message.content.fd.duplicate();
-  request.offset = message.content.offset;
-  request.length = message.content.length;
+  Result<queue::Content> content = message.content.share();
+  if (!content) return std::unexpected(content.error());
+  request.content = std::move(*content);
   request.activated = message.activated;
-  if (!request.content) return fail(Trouble::temporary, "out of file descriptors");
   return request;
 }
 
@@ -235,14 +234,12 @@ event::Task<> QueueManager::deliver(Scheduler::Assignment assignment) {
     fail_all("4.3.0", "queue file: " + request.error().text());
   } else {
     try {
-      Result<ipc::Pool::Lease> lease = co_await pool(assignment.transport).get(loop_.after(Seconds{10}));
-      if (!lease) {
-        unreachable = true;
-      } else {
-        const MonoTime deadline = loop_.after(daemon_.process().daemon_timeout());
-        report = co_await (*lease)->call<protocol::DeliveryReport>(*request, deadline);
-        lease->give_back();
-      }
+      Result<protocol::DeliveryReport> answer =
+          co_await pool(assignment.transport)
+              .ask_once<protocol::DeliveryReport>(*request, loop_.after(Seconds{10}),
+                                                  loop_.after(daemon_.process().daemon_timeout()));
+      unreachable = !answer;
+      if (answer) report = std::move(*answer);
     } catch (const io::Ended& ended) {
       if (ended.why == io::Ended::Why::stopped) {
         close_content(message);

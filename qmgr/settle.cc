@@ -71,10 +71,13 @@ event::Task<bool> QueueManager::notify(Message& message, Notify::Kind kind,
   }
   request.kind = kind;
   request.envelope = std::move(*encoded);
-  request.content = message.content.fd.duplicate();
-  request.offset = message.content.offset;
-  request.length = message.content.length;
+  Result<queue::Content> content = message.content.share();
   close_content(message);
+  if (!content) {
+    log_.warning("{}: {}", message.envelope.id, content.error().text());
+    co_return false;
+  }
+  request.content = std::move(*content);
   const std::string& service = kind == Notify::Kind::failed    ? services_.bounce_service_name()
                                : kind == Notify::Kind::delayed ? services_.defer_service_name()
                                                                : services_.trace_service_name();

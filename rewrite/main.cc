@@ -32,6 +32,6 @@ int main(int argc, char** argv) {
                          std::move(*settings), std::move(allowed), geteuid(),
                          static_cast<std::size_t>(config.table_threads()));
   if (const Result<> opened = server.open(); !opened) return daemon.fatal(opened.error());
-  return daemon.serve_requests(
-      [&](ipc::Channel& channel, ipc::Frame frame) { return server.answer(channel, std::move(frame)); });
+  return daemon.serve_calls(
+      [&](ipc::Call call, ipc::Frame frame) { return server.answer(call, std::move(frame)); });
 }

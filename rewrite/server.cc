@@ -58,8 +58,8 @@ event::Task<> Server::with_resolver(bool blocks, std::function<void(const Resolv
   threads_free_.release();
 }
 
-bool Server::may_look_up(const ipc::Channel& channel, const std::string& maps) const {
-  const Result<os::PeerCredentials> peer = os::peer_credentials(channel.socket());
+bool Server::may_look_up(const ipc::Call& call, const std::string& maps) const {
+  const Result<os::PeerCredentials> peer = os::peer_credentials(call.socket());
   if (!peer) return false;
   return peer->uid == 0 || peer->uid == trusted_uid_ || allowed_.allows(maps);
 }
@@ -97,7 +97,7 @@ event::Task<protocol::RecipientChecked> Server::check(const protocol::CheckRecip
   co_return answer;
 }
 
-event::Task<> Server::answer(ipc::Channel& channel, ipc::Frame frame) {
+event::Task<> Server::answer(ipc::Call call, ipc::Frame frame) {
   if (const auto rewrite = frame.as<protocol::Rewrite>()) {
     const Context context = rewrite->context == "remote" ? Context::remote : Context::local;
     protocol::Rewritten answer;
@@ -106,7 +106,7 @@ event::Task<> Server::answer(ipc::Channel& channel, ipc::Frame frame) {
       // What would grow over the cap stays as it was.
       if (answer.addresses.back().size() > queue::max_address_bytes) answer.addresses.back() = address;
     }
-    channel.put(answer);
+    call.answer(answer);
   } else if (const auto resolve = frame.as<protocol::Resolve>()) {
     protocol::Resolved answer;
     const bool blocks = resolver_->resolving_blocks();
@@ -121,13 +121,13 @@ event::Task<> Server::answer(ipc::Channel& channel, ipc::Frame frame) {
       if (answer.routes.size() < end) throw io::Ended{io::Ended::Why::lost, "no resolver"};
       if (end < resolve->addresses.size()) co_await loop_.yield();
     }
-    channel.put(answer);
+    call.answer(answer);
   } else if (const auto check_question = frame.as<protocol::CheckRecipient>()) {
     const protocol::RecipientChecked answer = co_await check(*check_question);
-    channel.put(answer);
+    call.answer(answer);
   } else if (const auto lookup = frame.as<protocol::Lookup>()) {
     protocol::LookedUp answer;
-    if (may_look_up(channel, lookup->maps)) {
+    if (may_look_up(call, lookup->maps)) {
       const std::function<void(const Resolver&)> work = [&](const Resolver& resolver) {
         answer = resolver.look_up(*lookup);
       };
@@ -142,7 +142,7 @@ event::Task<> Server::answer(ipc::Channel& channel, ipc::Frame frame) {
       answer.answers.emplace_back();
       answer.answers.back().status = protocol::LookedUp::Answer::Status::trouble;
     }
-    channel.put(answer);
+    call.answer(answer);
   } else {
     throw io::Ended{io::Ended::Why::lost, "unexpected message"};
   }

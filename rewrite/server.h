@@ -12,7 +12,7 @@
 
 #include "lib/event/sync.h"
 #include "lib/event/workers.h"
-#include "lib/ipc/channel.h"
+#include "lib/ipc/call.h"
 #include "rewrite/allowed_tables.h"
 #include "rewrite/resolver.h"
 
@@ -26,14 +26,14 @@ class Server {
 
   Result<> open();  // configuration errors only
 
-  // One request; the answer is queued on the channel. Throws io::Ended on what is no request.
-  event::Task<> answer(ipc::Channel& channel, ipc::Frame frame);
+  // One request, to its answer. Throws io::Ended on what is no request.
+  event::Task<> answer(ipc::Call call, ipc::Frame frame);
 
  private:
   // Runs `work` with a resolver: here if it cannot block, else on a thread.
   event::Task<> with_resolver(bool blocks, std::function<void(const Resolver&)> work);
   event::Task<protocol::RecipientChecked> check(const protocol::CheckRecipient& question);
-  bool may_look_up(const ipc::Channel& channel, const std::string& maps) const;
+  bool may_look_up(const ipc::Call& call, const std::string& maps) const;
 
   event::Loop& loop_;
   Log& log_;

@@ -12,6 +12,6 @@ int main(int argc, char** argv) {
   if (!daemon.start({&config})) return daemon.exit_status();
   if (!daemon.enter_sandbox()) return daemon.exit_status();
   showq::Flush flush(daemon, config);
-  return daemon.serve_requests(
-      [&](ipc::Channel& channel, ipc::Frame frame) { return flush.answer(channel, std::move(frame)); });
+  return daemon.serve_calls(
+      [&](ipc::Call call, ipc::Frame frame) { return flush.answer(call, std::move(frame)); });
 }

@@ -96,8 +96,8 @@ event::Task<> Showq::serve(os::Fd client) {
   co_await out.close(daemon_.loop().after(Seconds{60}));
 }
 
-bool Flush::authorised(const ipc::Channel& channel) const {
-  const Result<os::PeerCredentials> peer = os::peer_credentials(channel.socket());
+bool Flush::authorised(const ipc::Call& call) const {
+  const Result<os::PeerCredentials> peer = os::peer_credentials(call.socket());
   if (!peer) return false;
   if (peer->uid == 0) return true;
   const Result<std::optional<os::User>> user = os::find_user(peer->uid);
@@ -108,26 +108,25 @@ bool Flush::authorised(const ipc::Channel& channel) const {
   return false;
 }
 
-event::Task<> Flush::answer(ipc::Channel& channel, ipc::Frame frame) {
+event::Task<> Flush::answer(ipc::Call call, ipc::Frame frame) {
   using Verb = protocol::QueueCommand::Verb;
   const auto command = frame.as<protocol::QueueCommand>();
   if (!command ||
       (command->verb != Verb::flush && command->verb != Verb::flush_id && command->verb != Verb::flush_site))
     throw io::Ended{io::Ended::Why::lost, "no flush request"};
   protocol::QueueCommandDone done;
-  if (!authorised(channel)) {
+  if (!authorised(call)) {
     done.trouble = "you are not in authorized_flush_users";
-    channel.put(done);
+    call.answer(done);
     co_return;
   }
-  ipc::Pool qmgr(daemon_.loop(), std::string(protocol::qmgr_intake), 0, daemon_.stop_token());
   Result<protocol::QueueCommandDone> answer =
-      co_await qmgr.ask<protocol::QueueCommandDone>(*command, daemon_.loop().after(Seconds{60}));
+      co_await qmgr_.ask<protocol::QueueCommandDone>(*command, daemon_.loop().after(Seconds{60}));
   if (answer)
     done = std::move(*answer);
   else
     done.trouble = answer.error().text();
-  channel.put(done);
+  call.answer(done);
 }
 
 void declare_showq(config::Catalogue& catalogue) { catalogue.add<FlushConfig>("flush"); }

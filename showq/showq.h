@@ -11,6 +11,9 @@
 #include "lib/config/settings.h"
 #include "lib/daemon/daemon.h"
 #include "lib/io/stream.h"
+#include "lib/ipc/call.h"
+#include "lib/ipc/pool.h"
+#include "lib/protocol/services.h"
 #include "lib/queue/listing.h"
 #include "lib/queue/spill.h"
 
@@ -47,13 +50,17 @@ struct FlushConfig : config::Section {
 // flush: the requests of prqueue -f, -i and -s, as typed messages on public/flush.
 class Flush {
  public:
-  Flush(daemon::Daemon& daemon, const FlushConfig& config) : daemon_(daemon), config_(config) {}
-  event::Task<> answer(ipc::Channel& channel, ipc::Frame frame);
+  Flush(daemon::Daemon& daemon, const FlushConfig& config)
+      : daemon_(daemon),
+        config_(config),
+        qmgr_(daemon.loop(), std::string(protocol::qmgr_intake), 0, daemon.stop_token()) {}
+  event::Task<> answer(ipc::Call call, ipc::Frame frame);
 
  private:
-  bool authorised(const ipc::Channel& channel) const;
+  bool authorised(const ipc::Call& call) const;
   daemon::Daemon& daemon_;
   const FlushConfig& config_;
+  ipc::Pool qmgr_;
 };
 
 void declare_showq(config::Catalogue& catalogue);

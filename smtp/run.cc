@@ -135,11 +135,8 @@ std::string extra_header(const Surroundings& here, const queue::Envelope& envelo
 
 event::Task<protocol::DeliveryReport> deliver(daemon::Daemon& daemon, Surroundings& here, KeptSessions& kept,
                                               daemon::Job& job) {
-  const Mail mail{.envelope = job.envelope,
-                  .content = job.request.content.get(),
-                  .offset = job.request.offset,
-                  .length = job.request.length,
-                  .header = extra_header(here, job.envelope)};
+  const Mail mail{
+      .envelope = job.envelope, .content = job.request.content, .header = extra_header(here, job.envelope)};
   Delivery delivery(
       here, kept, mail, job.request.nexthop,
       [&](const protocol::RecipientOutcome& outcome, std::string_view relay, unsigned use) {

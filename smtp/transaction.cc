@@ -32,19 +32,6 @@ address::Address spelled(const std::string& internal, bool utf8) {
   return address;
 }
 
-// pread that does not give up half-way; false for an error or an early end.
-bool read_at(int fd, char* into, std::size_t size, std::uint64_t offset) {
-  while (size > 0) {
-    const ssize_t got = ::pread(fd, into, size, static_cast<off_t>(offset));
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return false;
-    into += got;
-    size -= static_cast<std::size_t>(got);
-    offset += static_cast<std::uint64_t>(got);
-  }
-  return true;
-}
-
 }  // namespace
 
 Transaction::Transaction(Surroundings& here, Session& session, const Mail& mail,
@@ -120,9 +107,10 @@ bool Transaction::needs_utf8() const {
 }
 
 bool Transaction::header_has_utf8() const {
-  std::string header(std::min<std::uint64_t>(mail_.length, longest_header), '\0');
-  if (!read_at(mail_.content, header.data(), header.size(), mail_.offset)) return false;
-  std::string_view text = header;
+  const Result<std::string> header = mail_.content.read(
+      os::system_files(), 0, std::min<std::uint64_t>(mail_.content.length, longest_header));
+  if (!header) return false;
+  std::string_view text = *header;
   text = text.substr(0, std::min(text.find("\n\n"), text.find("\n\r\n")));
   return !is_ascii(text);
 }
@@ -345,11 +333,13 @@ event::Task<> Transaction::send_content() {
 event::Task<bool> Transaction::send_body() {
   smtp::DataEncoder encoder(
       {.line_limit = static_cast<std::size_t>(here_.config.line_length_limit()), .replace_bare_cr = true});
-  std::string raw, wire;
+  std::string wire;
   encoder.feed(mail_.header, wire);
-  for (std::uint64_t done = 0; done < mail_.length;) {
-    raw.resize(std::min<std::uint64_t>(block, mail_.length - done));
-    if (!read_at(mail_.content, raw.data(), raw.size(), mail_.offset + done)) {
+  const std::uint64_t length = mail_.content.length;
+  for (std::uint64_t done = 0; done < length;) {
+    const Result<std::string> raw =
+        mail_.content.read(os::system_files(), done, std::min<std::uint64_t>(block, length - done));
+    if (!raw) {
       // Without the final dot the server throws away what it has.
       local_trouble_ = true;
       session_.finished = true;
@@ -359,11 +349,12 @@ event::Task<bool> Transaction::send_body() {
                  .remote_reply = {}});
       co_return false;
     }
-    done += raw.size();
-    encoder.feed(raw, wire);
+    done += raw->size();
+    encoder.feed(*raw, wire);
+    if (done == length) break;
     co_await session_.stream().write(wire, here_.loop.after(here_.config.data_xfer_timeout()));
     wire.clear();
-    if (done < mail_.length) co_await here_.loop.yield();
+    co_await here_.loop.yield();
   }
   encoder.finish(wire);
   session_.stream().put(wire);

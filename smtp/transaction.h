@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/queue/content.h"
 #include "lib/queue/envelope.h"
 #include "smtp/failure.h"
 #include "smtp/session.h"
@@ -16,9 +17,7 @@ namespace postrider::smtp_client {
 
 struct Mail {
   const queue::Envelope& envelope;
-  int content = -1;  // read with pread from `offset`
-  std::uint64_t offset = 0;
-  std::uint64_t length = 0;
+  const queue::Content& content;
   std::string header;  // lines to be sent before the content
 };
 

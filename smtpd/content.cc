@@ -1,8 +1,8 @@
 // Content: DATA and BDAT, decoded as it arrives and handed to cleanup.
 //
-// Small messages are gathered whole and go to cleanup in one piece, so that a slow client does not
-// occupy it; larger ones stream. Once the transfer has begun its end is always read, whatever happens
-// in between, and answered exactly once.
+// Small messages are gathered and go to cleanup as one question, so that a slow client does not
+// occupy it; larger ones stream on a connection of their own. Once the transfer has begun its end is always
+// read, whatever happens in between, and answered exactly once.
 #include <fmt/core.h>
 
 #include <ctime>
@@ -19,6 +19,7 @@ using Outcome = protocol::Submitted::Outcome;
 namespace {
 
 constexpr Seconds submit_patience{300};  // for the disk
+constexpr Seconds cleanup_patience{30};  // for a process to be there
 
 message::Zone local_zone(WallTime now, std::string& name) {
   const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
@@ -141,32 +142,35 @@ event::Task<> Session::take_content(std::string_view decoded) {
   if (transaction.buffer.size() >= protocol::Content::most) co_await hand_over();
 }
 
-// Sends to cleanup what was gathered. A cleanup that is lost is noted, and the client heard out.
+Result<protocol::Submit> Session::submission() const {
+  Result<std::string> envelope = encoded_envelope();
+  if (!envelope) return fail(envelope.error());
+  protocol::Submit submit;
+  submit.envelope = std::move(*envelope);
+  submit.origin = protocol::Submit::Origin::network;
+  submit.skip_checks = server_.overrides("no_header_body_checks");
+  submit.skip_mappings = server_.overrides("no_address_mappings");
+  submit.skip_filters = server_.overrides("no_milters");
+  return submit;
+}
+
+void Session::lose_submission(std::string_view why) {
+  server_.log().warning("{}: {}", transaction_->queue_id, why);
+  transaction_->broken = true;
+}
+
+// Streams to cleanup what was gathered. A cleanup that is lost is noted, and the client heard out.
 event::Task<> Session::hand_over() {
   Transaction& transaction = *transaction_;
   try {
     const MonoTime deadline = server_.loop().after(submit_patience);
     if (!transaction.cleanup) {
-      Result<std::string> envelope = encoded_envelope();
-      if (!envelope) {
-        server_.log().warning("{}: {}", transaction.queue_id, envelope.error().text());
-        transaction.broken = true;
-        co_return;
-      }
-      Result<ipc::Pool::Lease> lease = co_await server_.cleanup().get(server_.loop().after(Seconds{30}));
-      if (!lease) {
-        server_.log().warning("{}: {}", transaction.queue_id, lease.error().text());
-        transaction.broken = true;
-        co_return;
-      }
+      const Result<protocol::Submit> submit = submission();
+      if (!submit) co_return lose_submission(submit.error().text());
+      Result<ipc::Pool::Lease> lease = co_await server_.cleanup().get(server_.loop().after(cleanup_patience));
+      if (!lease) co_return lose_submission(lease.error().text());
       transaction.cleanup.emplace(std::move(*lease));
-      protocol::Submit submit;
-      submit.envelope = std::move(*envelope);
-      submit.origin = protocol::Submit::Origin::network;
-      submit.skip_checks = server_.overrides("no_header_body_checks");
-      submit.skip_mappings = server_.overrides("no_address_mappings");
-      submit.skip_filters = server_.overrides("no_milters");
-      (*transaction.cleanup)->put(submit);
+      (*transaction.cleanup)->put(*submit);
     }
     std::string_view rest = transaction.buffer;
     while (!rest.empty()) {
@@ -186,17 +190,32 @@ event::Task<> Session::hand_over() {
 
 event::Task<protocol::Submitted> Session::submit() {
   Transaction& transaction = *transaction_;
-  co_await hand_over();
   protocol::Submitted submitted;
+  if (transaction.cleanup) co_await hand_over();
   if (transaction.broken) co_return submitted;
+  event::Loop& loop = server_.loop();
   try {
-    (*transaction.cleanup)->put(protocol::ContentEnd{});
-    submitted =
-        co_await (*transaction.cleanup)->expect<protocol::Submitted>(server_.loop().after(submit_patience));
-    transaction.cleanup->give_back();
+    if (transaction.cleanup) {
+      (*transaction.cleanup)->put(transaction.ending());
+      submitted = co_await (*transaction.cleanup)->expect<protocol::Submitted>(loop.after(submit_patience));
+      transaction.cleanup->give_back();
+      co_return submitted;
+    }
+    Result<protocol::Submit> begin = submission();
+    if (!begin) {
+      lose_submission(begin.error().text());
+      co_return submitted;
+    }
+    const protocol::SubmitWhole whole{std::move(*begin), std::move(transaction.buffer)};
+    Result<protocol::Submitted> answer = co_await server_.cleanup().ask_once<protocol::Submitted>(
+        whole, loop.after(cleanup_patience), loop.after(submit_patience));
+    if (answer)
+      submitted = std::move(*answer);
+    else
+      lose_submission(answer.error().text());
   } catch (const io::Ended& ended) {
     if (ended.why == io::Ended::Why::stopped) throw;
-    server_.log().warning("{}: cleanup was lost before it answered", transaction.queue_id);
+    lose_submission("cleanup was lost before it answered");
   }
   co_return submitted;
 }
@@ -251,19 +270,6 @@ event::Task<> Session::finish_content(const smtp::DataDecoder& decoder) {
       end_transaction();
       co_return;
     }
-    const bool envelope_sent = transaction.cleanup.has_value();
-    if (verdict.discard && envelope_sent) {
-      // Cleanup throws away what nobody finishes.
-      server_.log().info("{}: discard: END-OF-MESSAGE {}", transaction.queue_id, where());
-      protocol::Submitted discarded;
-      discarded.outcome = Outcome::discarded;
-      answer_submission(discarded);
-      end_transaction();
-      co_return;
-    }
-    if (envelope_sent && (verdict.hold || !verdict.redirect.empty() || !verdict.filter.empty()))
-      server_.log().warning("{}: HOLD, REDIRECT and FILTER come too late at the end of a large message",
-                            transaction.queue_id);
     transaction.apply(std::move(verdict));
   }
   const protocol::Submitted submitted = co_await submit();

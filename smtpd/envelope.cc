@@ -46,6 +46,15 @@ void Transaction::apply(Verdict verdict) {
   for (std::string& header : verdict.prepend) prepend.push_back(std::move(header));
 }
 
+protocol::ContentEnd Transaction::ending() const {
+  protocol::ContentEnd end;
+  end.hold = hold;
+  end.discard = discard;
+  end.redirect = redirect;
+  end.content_filter = filter;
+  return end;
+}
+
 event::Task<> Session::mail(smtp::CommandLine line) {
   const SmtpdConfig& config = server_.config();
   if (config.helo_required() && helo_.empty()) {

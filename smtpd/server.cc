@@ -235,20 +235,10 @@ event::Task<protocol::Counts> Server::count_event(protocol::CountEvent::Event ev
 }
 
 void Server::forget_connection(const Client& client) {
-  const auto tell = [](Server& self, protocol::Unconnect message) -> event::Task<> {
-    try {
-      Result<ipc::Pool::Lease> lease = co_await self.anvil_.get(self.loop().after(Milliseconds{500}));
-      if (!lease) co_return;
-      co_await (*lease)->send(message, self.loop().after(Milliseconds{500}));
-      lease->give_back();
-    } catch (const io::Ended&) {
-      // anvil is gone, and its counts with it.
-    }
-  };
   protocol::Unconnect message;
   message.service = daemon_.service_name();
   message.client = client.address;
-  daemon_.tasks().spawn(tell(*this, std::move(message)));
+  anvil_.tell(message);
 }
 
 event::Task<std::string> Server::mechanisms(bool secure) {

@@ -55,6 +55,8 @@ struct Transaction {
   bool chunks_refused = false;
 
   void apply(Verdict verdict);
+  // What cleanup has not heard when the content is on its way already.
+  protocol::ContentEnd ending() const;
 };
 
 class Session {
@@ -106,6 +108,8 @@ class Session {
   event::Task<bool> may_send_content(std::string_view stage);
   event::Task<> begin_content();
   event::Task<> take_content(std::string_view decoded);
+  Result<protocol::Submit> submission() const;
+  void lose_submission(std::string_view why);
   event::Task<> hand_over();
   event::Task<> finish_content(const smtp::DataDecoder& decoder);
   event::Task<protocol::Submitted> submit();

@@ -64,17 +64,15 @@ void show_envelope(const std::string& name, const queue::Envelope& envelope) {
 
 int show_content(Command& command, const std::string& name, const queue::Content& content, Parts parts) {
   if (parts.header || parts.body) fmt::print("*** MESSAGE CONTENTS {} ***\n", name);
-  std::string block(64 * 1024, '\0');
+  constexpr std::uint64_t block_bytes = 64 * 1024;
   bool in_body = false;
   char last = '\n';
   for (std::uint64_t at = 0; at < content.length && (parts.header || parts.body);) {
-    const std::size_t want = std::min<std::uint64_t>(block.size(), content.length - at);
-    const Result<std::size_t> got =
-        os::system_files().pread(content.fd.get(), {block.data(), want}, content.offset + at);
-    if (!got) return command.fatal(EX_IOERR, got.error().text());
-    if (*got == 0) break;
-    at += *got;
-    for (const char c : std::string_view(block).substr(0, *got)) {
+    const auto want = static_cast<std::size_t>(std::min(block_bytes, content.length - at));
+    const Result<std::string> block = content.read(os::system_files(), at, want);
+    if (!block) return command.fatal(EX_IOERR, block.error().text());
+    at += want;
+    for (const char c : *block) {
       const bool header_ends = !in_body && c == '\n' && last == '\n';
       if (in_body ? parts.body
                   : (parts.header && !header_ends) || (header_ends && parts.header && parts.body))

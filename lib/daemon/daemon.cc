@@ -41,12 +41,13 @@ Daemon::Daemon(int argc, char** argv, Declaration declaration)
       argv_(argv),
       log_(clock_, "postrider/" + std::string(declaration_.name)),
       loop_(clock_),
+      log_flush_(loop_, log_),
       quiet_(loop_),
       triggered_(loop_),
       tasks_(loop_),
       sessions_(loop_) {}
 
-Daemon::~Daemon() = default;
+Daemon::~Daemon() { log_.stop_gathering(); }
 
 int Daemon::fatal(const Error& error) {
   log_.fatal("{}", error.text());
@@ -169,7 +170,8 @@ bool Daemon::enter_sandbox() {
   return true;
 }
 
-void Daemon::keep_only(std::vector<int> descriptors) const {
+void Daemon::keep_only(std::vector<int> descriptors) {
+  log_.forked();
   descriptors.push_back(log_.descriptor());
   os::close_all_but(std::move(descriptors));
 }
@@ -209,17 +211,7 @@ void Daemon::report_status() {
   if (!master_ || available == last_available_) return;
   last_available_ = available;
   master_->put(protocol::ChildStatus{available, static_cast<std::uint32_t>(clients_)});
-  if (reporting_) return;
-  reporting_ = true;
-  const auto send = [](Daemon& self) -> event::Task<> {
-    try {
-      co_await self.master_->flush(self.loop_.after(Seconds{60}));
-    } catch (const io::Ended&) {
-      // follow_master() notices as well and ends the process.
-    }
-    self.reporting_ = false;
-  };
-  tasks_.spawn(send(*this));
+  master_->post();
 }
 
 void Daemon::stop_now() {
@@ -251,6 +243,8 @@ event::Task<> Daemon::serve_one(os::Fd client, Connection serve) {
     co_await serve(std::move(client));
   } catch (const io::Ended&) {
     // The session had nothing to say about it.
+  } catch (const event::NoRoomToWatch& refused) {
+    log_.warning("client turned away: {}", refused.what());
   }
   client_ended();
 }
@@ -326,30 +320,6 @@ int Daemon::serve_streams(std::function<event::Task<>(os::Fd)> session, std::siz
   return serve(std::move(session), limit);
 }
 
-int Daemon::serve_requests(std::function<event::Task<>(ipc::Channel&, ipc::Frame)> handler,
-                           std::size_t limit) {
-  const auto conversation = [](Daemon& self,
-                               const std::function<event::Task<>(ipc::Channel&, ipc::Frame)>& handle,
-                               os::Fd client) -> event::Task<> {
-    ipc::Channel channel(self.loop_, std::move(client), self.stop_.token());
-    try {
-      while (true) {
-        // A connection between two requests ends with the drain, one within a request does not.
-        channel.set_stop(self.drain_.token());
-        ipc::Frame frame = co_await channel.receive(no_deadline);
-        channel.set_stop(self.stop_.token());
-        co_await handle(channel, std::move(frame));
-        co_await channel.flush(self.loop_.after(Seconds{100}));
-      }
-    } catch (const io::Ended&) {
-      // The client closed or broke the protocol; the others do not notice.
-    }
-  };
-  return serve([this, &handler,
-                conversation](os::Fd client) { return conversation(*this, handler, std::move(client)); },
-               limit);
-}
-
 // ---- triggers
 
 event::Task<> Daemon::read_trigger_connection(os::Fd client) {
@@ -420,6 +390,7 @@ int Daemon::run() {
 int Daemon::run_until_finished() {
   // The first report tells master that start-up went well.
   report_status();
+  log_.gather([this] { log_flush_.arm(); });
   const auto finish = [](Daemon& self) -> event::Task<> {
     event::Wait stopped(self.loop_, no_deadline, self.stop_.token());
     co_await stopped;

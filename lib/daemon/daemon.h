@@ -32,6 +32,7 @@
 #include "lib/event/scope.h"
 #include "lib/event/sync.h"
 #include "lib/event/watch.h"
+#include "lib/ipc/call.h"
 #include "lib/ipc/channel.h"
 #include "lib/os/files.h"
 #include "lib/os/sandbox.h"
@@ -74,11 +75,15 @@ class Daemon {
   // master start another process. Returns the exit status when the daemon has nothing left to do.
   int serve_streams(std::function<event::Task<>(os::Fd)> session, std::size_t limit);
 
-  // The same for typed requests: `handler` is called for each frame; it answers on the channel, and may
-  // receive more. Between requests a connection costs nothing and does not hold up a drain. What it
-  // throws (io::Ended) closes the channel.
-  int serve_requests(std::function<event::Task<>(ipc::Channel&, ipc::Frame)> handler,
-                     std::size_t limit = 10'000);
+  // The same for typed messages. A frame that is part of a call (lib/ipc/call.h) is given to `calls`, many
+  // at a time; one that is numbered 0 begins a conversation and is given to `conversation`, which may
+  // receive more, and the connection is then its own. What either throws (io::Ended) closes the
+  // connection. Between requests a connection costs nothing and does not hold up a drain.
+  using Calls = std::function<event::Task<>(ipc::Call, ipc::Frame)>;
+  using Conversation = std::function<event::Task<>(ipc::Channel&, ipc::Frame)>;
+  int serve_requests(Calls calls, Conversation conversation, std::size_t limit = 10'000);
+  // For services without conversations: every frame is answered as a call.
+  int serve_calls(Calls calls, std::size_t limit = 10'000);
 
   // Single-byte triggers by FIFO or by connection: `handler` gets the bytes of one wake-up (at least
   // one; repeats removed) and is never called twice at the same time.
@@ -90,8 +95,8 @@ class Daemon {
   event::Loop& loop() { return loop_; }
   const Clock& clock() const { return clock_; }
   Log& log() { return log_; }
-  // For a forked child: closes all descriptors but the log's and these.
-  void keep_only(std::vector<int> descriptors) const;
+  // In a forked child: closes all descriptors but the log's and these, forgets the parent's log lines.
+  void keep_only(std::vector<int> descriptors);
   os::Files& files() { return os::system_files(); }
   const config::Values& values() const { return *values_; }
   const config::Paths& paths() const { return paths_; }
@@ -120,6 +125,7 @@ class Daemon {
   event::Task<> follow_master();
   event::Task<> accept_clients(int listener, Connection serve, std::size_t limit);
   event::Task<> serve_one(os::Fd client, Connection serve);
+  event::Task<> serve_connection(os::Fd client, const Calls& calls, const Conversation& conversation);
   event::Task<> read_triggers(int listener);
   event::Task<> read_trigger_connection(os::Fd client);
   event::Task<> handle_triggers(std::function<event::Task<>(std::string)> handler);
@@ -139,6 +145,15 @@ class Daemon {
   SystemClock clock_;
   LogWriter log_;
   event::Loop loop_;
+  // Writes the log lines of a turn at its end.
+  class LogFlush final : public event::AtTurnEnd {
+   public:
+    LogFlush(event::Loop& loop, LogWriter& log) : AtTurnEnd(loop), log_(log) {}
+    void turn_ends() override { log_.flush(); }
+
+   private:
+    LogWriter& log_;
+  } log_flush_;
   event::StopSource stop_;
   event::StopSource drain_;
   CommandLine command_line_;
@@ -154,7 +169,6 @@ class Daemon {
   std::size_t limit_ = 0;
   std::size_t served_ = 0;
   std::optional<bool> last_available_;  // as master was told; unset: not serving yet
-  bool reporting_ = false;
   MonoTime idle_since_{};
   std::vector<event::Notice*> rooms_;  // one of each listener: a client left
   event::Notice quiet_;                // the last client left, or the drain began

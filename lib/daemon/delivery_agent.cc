@@ -6,7 +6,7 @@ namespace {
 
 using Deliver = std::function<event::Task<protocol::DeliveryReport>(Job&)>;
 
-event::Task<> serve_request(Daemon& daemon, const Deliver& deliver, ipc::Channel& channel, ipc::Frame frame) {
+event::Task<> serve_request(Daemon& daemon, const Deliver& deliver, ipc::Call call, ipc::Frame frame) {
   std::optional<protocol::DeliveryRequest> request = frame.as<protocol::DeliveryRequest>();
   if (!request) throw io::Ended{io::Ended::Why::lost, "no delivery request"};
   Job job;
@@ -20,14 +20,14 @@ event::Task<> serve_request(Daemon& daemon, const Deliver& deliver, ipc::Channel
   job.envelope = std::move(*envelope);
   job.started = job.connected = daemon.clock().wall();
   const protocol::DeliveryReport report = co_await deliver(job);
-  channel.put(report);
+  call.answer(report);
 }
 
 }  // namespace
 
 int serve_deliveries(Daemon& daemon, std::function<event::Task<protocol::DeliveryReport>(Job&)> deliver) {
-  return daemon.serve_requests([&](ipc::Channel& channel, ipc::Frame frame) {
-    return serve_request(daemon, deliver, channel, std::move(frame));
+  return daemon.serve_calls([&](ipc::Call call, ipc::Frame frame) {
+    return serve_request(daemon, deliver, call, std::move(frame));
   });
 }
 

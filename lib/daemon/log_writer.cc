@@ -34,15 +34,8 @@ int severity(Level level) {
   return LOG_INFO;
 }
 
-// "Nov 23 06:20:51", the day padded with a blank as syslog does.
-std::string timestamp(WallTime now) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
-  std::tm parts{};
-  localtime_r(&seconds, &parts);
-  char text[32];
-  const std::size_t size = std::strftime(text, sizeof text, "%b %e %H:%M:%S", &parts);
-  return std::string(text, size);
-}
+// Lines that wait for the turn's end stay below this.
+constexpr std::size_t most_gathered = 32 * 1024;
 
 }  // namespace
 
@@ -86,20 +79,76 @@ Result<> LogWriter::open(LogTarget target) {
   return {};
 }
 
+LogWriter::LogWriter(const Clock& clock, std::string tag) : clock_(clock) { target_.tag = std::move(tag); }
+
+LogWriter::~LogWriter() { flush(); }
+
+void LogWriter::gather(std::function<void()> waiting) {
+  const std::lock_guard lock(mutex_);
+  waiting_ = std::move(waiting);
+  gathering_thread_ = std::this_thread::get_id();
+  pid_ = getpid();
+}
+
+void LogWriter::stop_gathering() {
+  const std::lock_guard lock(mutex_);
+  write_gathered();
+  waiting_ = nullptr;
+}
+
+void LogWriter::flush() {
+  const std::lock_guard lock(mutex_);
+  write_gathered();
+}
+
+void LogWriter::forked() {
+  // No thread but this one exists here, whoever held the mutex.
+  gathered_.clear();
+  waiting_ = nullptr;
+}
+
+// "Nov 23 06:20:51", the day padded with a blank as syslog does.
+const std::string& LogWriter::timestamp() {
+  const std::time_t second = std::chrono::system_clock::to_time_t(clock_.wall());
+  if (second != stamped_second_) {
+    std::tm parts{};
+    localtime_r(&second, &parts);
+    char text[32];
+    stamp_.assign(text, std::strftime(text, sizeof text, "%b %e %H:%M:%S", &parts));
+    stamped_second_ = second;
+  }
+  return stamp_;
+}
+
 void LogWriter::send_to_syslog(Level level, const std::string& line) {
-  const std::string packet =
-      fmt::format("<{}>{} {}", facility_ | severity(level), timestamp(clock_.wall()), line);
+  const std::string packet = fmt::format("<{}>{} {}", facility_ | severity(level), timestamp(), line);
   static_cast<void>(::send(fd_.get(), packet.data(), packet.size(), MSG_NOSIGNAL));
+}
+
+void LogWriter::write_gathered() {
+  if (gathered_.empty()) return;
+  [[maybe_unused]] const auto written = ::write(fd_.get(), gathered_.data(), gathered_.size());
+  gathered_.clear();
 }
 
 void LogWriter::write(Level level, std::string_view text) {
   const std::lock_guard lock(mutex_);
-  const std::string line =
-      fmt::format("{}[{}]: {}{}", target_.tag, getpid(), severity_prefix(level), printable(text));
+  const std::string line = fmt::format("{}[{}]: {}{}", target_.tag, waiting_ ? pid_ : getpid(),
+                                       severity_prefix(level), printable(text));
   if (syslog_) return send_to_syslog(level, line);
-  const std::string whole =
-      fd_ ? fmt::format("{} {} {}\n", timestamp(clock_.wall()), target_.host, line) : line + "\n";
-  [[maybe_unused]] const auto written = ::write(fd_ ? fd_.get() : STDERR_FILENO, whole.data(), whole.size());
+  if (!fd_) {
+    const std::string whole = line + "\n";
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, whole.data(), whole.size());
+    return;
+  }
+  const bool first = gathered_.empty();
+  gathered_ += fmt::format("{} {} {}\n", timestamp(), target_.host, line);
+  const bool waits = waiting_ && gathering_thread_ == std::this_thread::get_id() &&
+                     (level == Level::info || level == Level::debug) && gathered_.size() < most_gathered;
+  if (!waits)
+    write_gathered();
+  else if (first)
+    waiting_();
 }
 
 }  // namespace postrider::daemon

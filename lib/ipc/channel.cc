@@ -10,7 +10,7 @@ namespace postrider::ipc {
 
 namespace {
 
-constexpr std::size_t header_size = 12;
+constexpr std::size_t header_size = 16;
 constexpr std::size_t receive_size = 64 * 1024;
 // Below this a drained buffer is kept: channels between busy processes are few.
 constexpr std::size_t keep_capacity = 4 * 1024;
@@ -36,17 +36,18 @@ void check(event::Woken woken) {
 }  // namespace
 
 Channel::Channel(event::Loop& loop, os::Fd socket, event::StopToken stop)
-    : socket_(std::move(socket)), stop_(stop), watch_(loop, socket_.get()) {}
+    : socket_(std::move(socket)), stop_(stop), watch_(loop, socket_.get()), posting_(loop, *this) {}
 
-void Channel::begin_frame(std::uint32_t tag) {
+void Channel::begin_frame(std::uint32_t tag, std::uint32_t call) {
   frame_start_ = output_.size();
   output_.append(header_size, '\0');
   store32(output_.data() + frame_start_ + 4, tag);
+  store32(output_.data() + frame_start_ + 8, call);
 }
 
 void Channel::end_frame() {
   store32(output_.data() + frame_start_, output_.size() - frame_start_ - header_size);
-  store32(output_.data() + frame_start_ + 8, frame_descriptors_.size());
+  store32(output_.data() + frame_start_ + 12, frame_descriptors_.size());
   if (frame_descriptors_.empty()) return;
   Attached attached{frame_start_, {}};
   for (const int number : frame_descriptors_) {
@@ -58,15 +59,15 @@ void Channel::end_frame() {
   attached_.push_back(std::move(attached));
 }
 
-event::Task<> Channel::flush(MonoTime deadline) {
-  std::size_t sent = 0;
-  while (sent < output_.size()) {
+// Sends until the peer has no room: false. Throws when it is gone.
+bool Channel::send_now() {
+  while (sent_ < output_.size()) {
     // Up to the next frame with descriptors, which must begin a system call of its own.
     std::size_t end = output_.size();
     msghdr message{};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * max_descriptors)];
     if (!attached_.empty()) {
-      if (attached_.front().offset > sent) {
+      if (attached_.front().offset > sent_) {
         end = attached_.front().offset;
       } else {
         const auto& descriptors = attached_.front().descriptors;
@@ -86,25 +87,56 @@ event::Task<> Channel::flush(MonoTime deadline) {
         if (attached_.size() > 1) end = attached_[1].offset;
       }
     }
-    iovec part{output_.data() + sent, end - sent};
+    iovec part{output_.data() + sent_, end - sent_};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
     const ssize_t count = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
     if (count >= 0) {
       if (message.msg_control) attached_.pop_front();
-      sent += static_cast<std::size_t>(count);
+      sent_ += static_cast<std::size_t>(count);
       continue;
     }
     if (errno == EINTR) continue;
     if (errno != EAGAIN) throw_lost(std::strerror(errno));
-    output_.erase(0, sent);
-    for (Attached& attached : attached_) attached.offset -= sent;
-    sent = 0;
+    output_.erase(0, sent_);
+    for (Attached& attached : attached_) attached.offset -= sent_;
+    sent_ = 0;
+    return false;
+  }
+  output_.clear();
+  sent_ = 0;
+  if (output_.capacity() > keep_capacity) output_.shrink_to_fit();
+  return true;
+}
+
+event::Task<> Channel::flush(MonoTime deadline) {
+  if (!rest_.done()) co_return;  // it sends these too
+  struct Flushing {
+    bool& flag;
+    explicit Flushing(bool& set) : flag(set) { flag = true; }
+    ~Flushing() { flag = false; }
+  };
+  const Flushing flushing(flushing_);
+  while (!send_now()) {
     const event::Woken woken = co_await watch_.writable(deadline, stop_);
     check(woken);
   }
-  output_.clear();
-  if (output_.capacity() > keep_capacity) output_.shrink_to_fit();
+}
+
+void Channel::send_posted() {
+  if (!rest_.done() || flushing_) return;  // they send these too
+  rest_ = send_rest();
+  rest_.start();
+}
+
+event::Task<> Channel::send_rest() {
+  try {
+    while (!send_now()) co_await watch_.writable(no_deadline, {});
+  } catch (const io::Ended&) {
+    output_.clear();
+    attached_.clear();
+    sent_ = 0;
+  }
 }
 
 ssize_t Channel::receive_now() {
@@ -122,6 +154,8 @@ ssize_t Channel::receive_now() {
     while (count < 0 && errno == EINTR);
     return before + (count > 0 ? static_cast<std::size_t>(count) : 0);
   });
+  // A receive ends where descriptors were, though more may follow.
+  drained_ = count < static_cast<ssize_t>(receive_size) && message.msg_controllen == 0;
   if (count < 0) return count;
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
@@ -141,12 +175,13 @@ std::optional<Frame> Channel::buffered_frame() {
   if (have < header_size) return std::nullopt;
   const char* at = input_.data() + input_begin_;
   const std::size_t length = load32(at);
-  const std::size_t descriptors = load32(at + 8);
+  const std::size_t descriptors = load32(at + 12);
   if (length > max_payload || descriptors > max_descriptors) throw_lost("message over its limits");
   if (have < header_size + length) return std::nullopt;
   if (received_.size() < descriptors) throw_lost("descriptors are missing");
   Frame frame;
   frame.tag_ = load32(at + 4);
+  frame.call_ = answering_ = load32(at + 8);
   frame.payload_.assign(at + header_size, length);
   for (std::size_t i = 0; i < descriptors; ++i) {
     frame.descriptors_.push_back(std::move(received_.front()));
@@ -164,15 +199,18 @@ event::Task<Frame> Channel::receive(MonoTime deadline) {
   while (true) {
     std::optional<Frame> frame = buffered_frame();
     if (frame) co_return std::move(*frame);
-    if (!output_.empty()) co_await flush(deadline);
+    if (!output_.empty() && !posting_.armed()) co_await flush(deadline);
     if (input_begin_ > 0) {
       input_.erase(0, input_begin_);
       input_begin_ = 0;
     }
-    const ssize_t count = receive_now();
-    if (count > 0) continue;
-    if (count == 0) throw_lost("closed");
-    if (errno != EAGAIN) throw_lost(std::strerror(errno));
+    if (!drained_ || watch_.hung_up()) {
+      const ssize_t count = receive_now();
+      if (count > 0) continue;
+      if (count == 0) throw_lost("closed");
+      if (errno != EAGAIN) throw_lost(std::strerror(errno));
+    }
+    drained_ = false;
     if (input_.empty() && input_.capacity() > keep_capacity) input_.shrink_to_fit();
     const event::Woken woken = co_await watch_.readable(deadline, stop_);
     check(woken);

@@ -20,8 +20,8 @@ namespace postrider::protocol {
 using AllMessages =
     std::tuple<Connect, Unconnect, CountEvent, Counts, ListMechanisms, Mechanisms, AuthStart, AuthContinue,
                AuthCancel, AuthStep, RedeemTicket, UserRecord, Notify, Notified, ReserveIds, ReservedIds,
-               Submit, Content, ContentEnd, Submitted, DeliveryRequest, DeliveryReport, Sign, Signed,
-               GetTicketKeys, TicketKeys, GetChains, ChildStatus, Drain, Queued, QueueCommand,
+               Submit, SubmitWhole, Content, ContentEnd, Submitted, DeliveryRequest, DeliveryReport, Sign,
+               Signed, GetTicketKeys, TicketKeys, GetChains, ChildStatus, Drain, Queued, QueueCommand,
                QueueCommandDone, ListQueue, QueueEntry, QueueListEnd, Rewrite, Rewritten, Resolve, Resolved,
                CheckRecipient, RecipientChecked, Lookup, LookedUp, OpenSession, SessionOpened>;
 

@@ -6,12 +6,13 @@
 #include <string>
 
 #include "lib/ipc/codec.h"
+#include "lib/queue/content.h"
 #include "lib/queue/envelope.h"
 
 namespace postrider::protocol {
 
 struct Notify {
-  static constexpr std::string_view name = "bounce.notify/1";
+  static constexpr std::string_view name = "bounce.notify/2";
   enum class Kind : std::uint8_t {
     failed,     // returned to sender; to postmaster when the sender is null (double bounce)
     delayed,    // still being tried (delay_warning_time)
@@ -23,17 +24,13 @@ struct Notify {
   // succeeded: how, a letter for each recipient: 'd' delivered, 'e' expanded, 'r' relayed. What is
   // missing counts as delivered.
   std::string ways;
-  os::Fd content;  // read with pread from `offset`
-  std::uint64_t offset = 0;
-  std::uint64_t length = 0;
+  queue::Content content;
   template <class Self, class V>
   static void fields(Self& self, V& v) {
     v.word(self.kind, Kind::verified);
     v.text(self.envelope, 12U << 20);
     v.text(self.ways, queue::max_recipients);
-    v.fd(self.content);
-    v.number(self.offset, UINT64_MAX);
-    v.number(self.length, UINT64_MAX);
+    v.part(self.content);
   }
 };
 

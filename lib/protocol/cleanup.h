@@ -1,8 +1,9 @@
 // What cleanup is asked: queue ids ahead of time, and messages to be committed.
 //
-// Clients: smtpd (network, untrusted beyond its own caps), pickup, bounce, local. A submission is
+// Clients: smtpd (network, untrusted beyond its own caps), pickup, bounce, local. A small submission is
+// one SubmitWhole, a call that others may share the connection with. A larger one is a conversation:
 // Submit, any number of Content, then ContentEnd; one Submitted answers it, possibly before the end
-// was sent (the rest is read and thrown away). A connection serves one submission after another.
+// was sent (the rest is read and thrown away). A connection serves one such after another.
 // Submitted with Outcome::queued is the promise that the message is on stable storage.
 #pragma once
 
@@ -52,6 +53,19 @@ struct Submit {
   }
 };
 
+// A whole submission in one question, which Submitted answers: for messages that were gathered in memory.
+struct SubmitWhole {
+  static constexpr std::string_view name = "cleanup.submit-whole/1";
+  static constexpr std::size_t most = 64 * 1024;
+  Submit submit;
+  std::string content;  // lines end in LF
+  template <class Self, class V>
+  static void fields(Self& self, V& v) {
+    v.part(self.submit);
+    v.text(self.content, most);
+  }
+};
+
 struct Content {
   static constexpr std::string_view name = "cleanup.content/1";
   static constexpr std::size_t most = 64 * 1024;
@@ -63,11 +77,19 @@ struct Content {
 };
 
 struct ContentEnd {
-  static constexpr std::string_view name = "cleanup.content-end/1";
+  static constexpr std::string_view name = "cleanup.content-end/2";
   bool abandoned = false;  // the client vanished: throw everything away; answered all the same
+  // What became of the envelope while the content was on its way.
+  bool hold = false, discard = false;
+  std::string redirect;        // to this address instead; empty: as Submit said
+  std::string content_filter;  // likewise
   template <class Self, class V>
   static void fields(Self& self, V& v) {
     v.flag(self.abandoned);
+    v.flag(self.hold);
+    v.flag(self.discard);
+    v.text(self.redirect, queue::max_address_bytes);
+    v.text(self.content_filter, 1024);
   }
 };
 

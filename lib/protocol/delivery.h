@@ -1,7 +1,7 @@
 // The contract between qmgr and every delivery agent (local, virtual, pipe, smtp, lmtp, error,
 // discard): one request is one message to some recipients at one next hop, one report answers it.
 //
-// The agent gets the content by descriptor, of that message only, and logs one status line for each
+// The agent gets the content of that message only, and logs one status line for each
 // recipient (delivery_line). A connection carries one request after another; a request whose
 // connection breaks is tried again later, so an agent that dies costs at most a second delivery.
 #pragma once
@@ -11,27 +11,24 @@
 #include <vector>
 
 #include "lib/ipc/codec.h"
+#include "lib/queue/content.h"
 #include "lib/queue/envelope.h"
 
 namespace postrider::protocol {
 
 struct DeliveryRequest {
-  static constexpr std::string_view name = "delivery.request/1";
+  static constexpr std::string_view name = "delivery.request/2";
   std::string envelope;    // queue::encode(); holds just the recipients of this request
   std::string nexthop;     // as resolved: "[mail.example.org]:25", "example.org", a path, a domain
   std::string queue_name;  // "active"
-  os::Fd content;          // read with pread from `offset`
-  std::uint64_t offset = 0;
-  std::uint64_t length = 0;
+  queue::Content content;
   WallTime activated;  // when qmgr began with the message, for delays=
   template <class Self, class V>
   static void fields(Self& self, V& v) {
     v.text(self.envelope, 12U << 20);
     v.text(self.nexthop, 1024);
     v.text(self.queue_name, 16);
-    v.fd(self.content);
-    v.number(self.offset, UINT64_MAX);
-    v.number(self.length, UINT64_MAX);
+    v.part(self.content);
     v.time(self.activated);
   }
 };

@@ -93,8 +93,7 @@ Result<> QueueAdmin::requeue(QueueId id) {
   for (std::uint64_t done = 0; done < message->content.length;) {
     const auto length =
         static_cast<std::size_t>(std::min<std::uint64_t>(256U << 10, message->content.length - done));
-    const auto bytes =
-        read_exactly(files_, message->content.fd.get(), message->content.offset + done, length);
+    const auto bytes = message->content.read(files_, done, length);
     if (!bytes) return fail(bytes.error());
     if (auto appended = writer->append(*bytes); !appended) return appended;
     done += length;

@@ -124,10 +124,10 @@ Result<Message> QueueReader::read(Place place) {
   message.content_checksum = header.content_checksum;
   message.in_content_file = header.in_content_file;
   if (!header.in_content_file) {
-    const std::array<std::string_view, 1> parts{record->content()};
-    auto fd = os::memory_file(header.id.text(), parts);
-    if (!fd) return fail(fd.error());
-    message.content.fd = std::move(*fd);
+    message.content.bytes = record->content();
+    if (message.content.length > Content::most_in_memory)
+      if (const Result<> filed = message.content.into_file(header.id.text()); !filed)
+        return fail(filed.error());
     return message;
   }
   const std::string path = layout_.content(header.id);

@@ -14,18 +14,11 @@
 
 #include "lib/os/fd.h"
 #include "lib/os/files.h"
+#include "lib/queue/content.h"
 #include "lib/queue/envelope.h"
 #include "lib/queue/layout.h"
 
 namespace postrider::queue {
-
-// A message's content as handed to a delivery agent: this message's bytes and nobody else's. The file
-// position is shared between processes, so read with pread from `offset`.
-struct Content {
-  os::Fd fd;
-  std::uint64_t offset = 0;
-  std::uint64_t length = 0;
-};
 
 struct Message {
   Envelope envelope;

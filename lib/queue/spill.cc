@@ -25,7 +25,7 @@ Result<std::uint32_t> copy_content(os::Files& files, const Content& content, int
   std::uint32_t checksum = 0;
   for (std::uint64_t done = 0; done < content.length;) {
     const auto length = static_cast<std::size_t>(std::min<std::uint64_t>(copy_bytes, content.length - done));
-    const auto bytes = read_exactly(files, content.fd.get(), content.offset + done, length);
+    const auto bytes = content.read(files, done, length);
     if (!bytes) return fail(bytes.error());
     if (auto written = files.pwrite(to, *bytes, content_offset + done); !written)
       return fail(written.error());
@@ -39,7 +39,7 @@ Result<std::uint32_t> content_checksum(os::Files& files, const Content& content)
   std::uint32_t checksum = 0;
   for (std::uint64_t done = 0; done < content.length;) {
     const auto length = static_cast<std::size_t>(std::min<std::uint64_t>(copy_bytes, content.length - done));
-    const auto bytes = read_exactly(files, content.fd.get(), content.offset + done, length);
+    const auto bytes = content.read(files, done, length);
     if (!bytes) return fail(bytes.error());
     checksum = crc32c(*bytes, checksum);
     done += length;

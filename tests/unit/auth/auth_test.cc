@@ -62,7 +62,7 @@ struct Serving {
     try {
       while (true) {
         ipc::Frame frame = co_await channel.receive(no_deadline);
-        co_await server->handle(channel, std::move(frame));
+        co_await server->converse(channel, std::move(frame));
         co_await channel.flush(loop.after(Seconds{10}));
       }
     } catch (const io::Ended&) {

@@ -43,7 +43,7 @@ Plan plan_for(Notify::Kind kind, const queue::Envelope& e, const Rules& r = rule
   Notify request;
   request.kind = kind;
   request.ways = std::move(ways);
-  request.length = length;
+  request.content.length = length;
   return plan(request, e, r, a_clock.wall(), {});
 }
 

@@ -111,9 +111,9 @@ struct Bench {
     Notify request;
     request.envelope = queue::encode(e).value();
     const std::string_view parts[] = {"garbage in front\n", content};
-    request.content = os::memory_file("content", parts).value();
-    request.offset = parts[0].size();
-    request.length = content.size();
+    request.content.fd = os::memory_file("content", parts).value();
+    request.content.offset = parts[0].size();
+    request.content.length = content.size();
     bounce::Server server(loop, log, os::system_files(), rules, cleanup.path, cleanup.stop.token());
     if (listening) cleanup.scope.spawn(cleanup.accept());
     Notified answer = loop.run_until_done(server.notify(std::move(request)));

@@ -150,7 +150,8 @@ struct Site {
     try {
       for (;;) {
         ipc::Frame frame = co_await channel.receive(no_deadline);
-        co_await server->serve(channel, std::move(frame));
+        co_await server->converse(channel, std::move(frame));
+        co_await channel.flush(no_deadline);
       }
     } catch (const io::Ended&) {
     }
@@ -174,9 +175,9 @@ struct Site {
       for (auto found = scan->next(); found && *found; found = scan->next()) {
         auto message = reader.read((*found)->place);
         REQUIRE(message);
-        std::string content(message->content.length, '\0');
-        REQUIRE(os::system_files().pread(message->content.fd.get(), content, message->content.offset));
-        all.push_back({message->envelope, content});
+        const auto content = message->content.read(os::system_files(), 0, message->content.length);
+        REQUIRE(content);
+        all.push_back({message->envelope, *content});
       }
     }
     return all;

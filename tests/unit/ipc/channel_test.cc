@@ -177,10 +177,10 @@ TEST_CASE("garbage, wrong messages and silence end the conversation, not the pro
     return loop.run_until_done(receives(loop, std::move(pair.a)));
   };
   const auto frame = [](std::uint32_t length, std::uint32_t tag, std::uint32_t fds) {
-    std::string f(12, '\0');
+    std::string f(16, '\0');
     std::memcpy(f.data(), &length, 4);
     std::memcpy(f.data() + 4, &tag, 4);
-    std::memcpy(f.data() + 8, &fds, 4);
+    std::memcpy(f.data() + 12, &fds, 4);
     return f;
   };
   const std::uint32_t tag = ipc::message_tag(Other::name);

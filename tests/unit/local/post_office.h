@@ -72,9 +72,9 @@ class PostOffice {
     request.nexthop = "example.org";
     request.queue_name = "active";
     const std::string_view parts[] = {"junk before", content};
-    request.content = std::move(*os::memory_file("message", parts));
-    request.offset = parts[0].size();
-    request.length = content.size();
+    request.content.fd = std::move(*os::memory_file("message", parts));
+    request.content.offset = parts[0].size();
+    request.content.length = content.size();
     request.activated = clock.wall();
     return loop.run_until_done(exchange(handle, std::move(request)));
   }

@@ -109,8 +109,9 @@ class FakeDaemon {
     ipc::Encoder encoder(payload, descriptors);
     protocol::ChildStatus status{available, 0};
     protocol::ChildStatus::fields(status, encoder);
-    const std::uint32_t header[3] = {static_cast<std::uint32_t>(payload.size()),
-                                     ipc::message_tag(protocol::ChildStatus::name), 0};
+    // As lib/ipc/channel.h draws it: length, tag, call, descriptors.
+    const std::uint32_t header[4] = {static_cast<std::uint32_t>(payload.size()),
+                                     ipc::message_tag(protocol::ChildStatus::name), 0, 0};
     std::string frame(sizeof header, '\0');
     std::memcpy(frame.data(), header, sizeof header);
     frame += payload;

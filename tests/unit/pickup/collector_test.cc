@@ -124,7 +124,7 @@ struct Site {
     try {
       for (;;) {
         auto notify = co_await channel.expect<protocol::Notify>(no_deadline);
-        CHECK(notify.content);
+        CHECK(notify.content.length > 0);
         bounced.push_back(*queue::decode_envelope(notify.envelope));
         protocol::Notified notified;
         notified.done = bounce_answer;

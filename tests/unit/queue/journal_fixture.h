@@ -67,16 +67,7 @@ struct Letter {
 };
 
 inline std::string content_of(const Content& content) {
-  std::string bytes(content.length, '\0');
-  std::size_t have = 0;
-  while (have < bytes.size()) {
-    const auto got =
-        os::system_files().pread(content.fd.get(), std::span(bytes).subspan(have), content.offset + have);
-    if (!got || *got == 0) break;
-    have += *got;
-  }
-  bytes.resize(have);
-  return bytes;
+  return content.read(os::system_files(), 0, content.length).value_or("");
 }
 
 inline std::vector<Found> scan_all(os::Files& files, const Layout& layout, SegmentName name,

@@ -399,8 +399,10 @@ TEST_CASE("a message file that cannot be read ends the connection without the fi
   recipient.address = "user1@example.org";
   envelope.recipients = {recipient};
   const std::string_view parts[] = {"short"};
-  const Result<os::Fd> file = os::memory_file("message", parts);
-  const Mail mail{.envelope = envelope, .content = file->get(), .offset = 0, .length = 500, .header = ""};
+  queue::Content cut;
+  cut.fd = std::move(*os::memory_file("message", parts));
+  cut.length = 500;
+  const Mail mail{.envelope = envelope, .content = cut, .header = ""};
   Delivery delivery(*world.here, *world.kept, mail, server.nexthop(),
                     [](const protocol::RecipientOutcome&, std::string_view, unsigned) {}, {});
   const DeliveryReport report = world.loop.run_until_done(delivery.run());

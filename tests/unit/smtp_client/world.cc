@@ -78,11 +78,11 @@ event::Task<protocol::DeliveryReport> World::start(std::string nexthop, int reci
   const std::string_view parts[] = {before, content};
   Result<os::Fd> file = os::memory_file("message", parts);
   if (!file) std::abort();
-  const Mail mail{.envelope = mine,
-                  .content = file->get(),
-                  .offset = before.size(),
-                  .length = content.size(),
-                  .header = header};
+  queue::Content stored;
+  stored.fd = std::move(*file);
+  stored.offset = before.size();
+  stored.length = content.size();
+  const Mail mail{.envelope = mine, .content = stored, .header = header};
   const auto log_line = [&](const protocol::RecipientOutcome& outcome, std::string_view relay, unsigned use) {
     using Kind = protocol::RecipientOutcome::Kind;
     const char* status = outcome.kind == Kind::deferred  ? "deferred"

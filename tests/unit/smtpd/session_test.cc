@@ -167,9 +167,34 @@ TEST_CASE("DISCARD at the end of data holds for messages of any size") {
   while (large.size() < 100'000) large += std::string(70, 'x') + "\r\n";
   CHECK(Site::codes(site.play(hello + envelope + "DATA\r\n" + large + ".\r\nQUIT\r\n")) ==
         "220 250 250 250 354 250 221");
-  CHECK(site.messages.empty());  // cleanup had the beginning, and never the end
+  REQUIRE(site.endings.size() == 1);  // cleanup had the beginning already
+  CHECK(site.endings.back().discard);
   CHECK(Site::codes(site.play(hello + envelope + "DATA\r\nx\r\n.\r\nQUIT\r\n")) ==
         "220 250 250 250 354 250 221");
   REQUIRE_FALSE(site.messages.empty());
   CHECK((site.messages.back().envelope.flags & queue::flag::discard) != 0);
+}
+
+TEST_CASE("HOLD, REDIRECT and FILTER at the end of data hold for messages of any size") {
+  Site site(
+      "smtpd_end_of_data_restrictions = check_sender_access hash:/a, check_sender_access hash:/b, "
+      "check_helo_access hash:/c\n");
+  REQUIRE(site.server->open());
+  site.tables["hash:/a"] = {{"ann@example.net", "HOLD"}};
+  site.tables["hash:/b"] = {{"ann@example.net", "REDIRECT other@example.org"}};
+  site.tables["hash:/c"] = {{"client.example", "FILTER scan:[127.0.0.1]:10025"}};
+  for (const std::size_t size : {std::size_t{1}, std::size_t{100'000}}) {
+    std::string text;
+    while (text.size() < size) text += std::string(70, 'x') + "\r\n";
+    CHECK(Site::codes(site.play("EHLO client.example\r\n" + envelope + "DATA\r\n" + text +
+                                ".\r\nQUIT\r\n")) == "220 250 250 250 354 250 221");
+  }
+  const queue::Envelope& small = site.messages.at(0).envelope;
+  CHECK((small.flags & queue::flag::hold) != 0);
+  CHECK(small.recipients.at(0).address == "other@example.org");
+  CHECK(small.content_filter == "scan:[127.0.0.1]:10025");
+  const protocol::ContentEnd& large = site.endings.at(0);
+  CHECK(large.hold);
+  CHECK(large.redirect == "other@example.org");
+  CHECK(large.content_filter == "scan:[127.0.0.1]:10025");
 }

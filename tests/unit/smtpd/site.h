@@ -41,6 +41,7 @@ struct Site {
     std::string content;
   };
   std::vector<Message> messages;
+  std::vector<protocol::ContentEnd> endings;  // of those that streamed
   unsigned ids = 0;
 
   explicit Site(const std::string& settings = "") {
@@ -145,24 +146,34 @@ struct Site {
           protocol::ReservedIds reserved;
           for (unsigned i = 0; i < reserve->count; ++i) reserved.ids.push_back(next_id());
           co_await channel.send(reserved, no_deadline);
+        } else if (const auto whole = frame.as<protocol::SubmitWhole>()) {
+          co_await channel.send(keep(whole->submit, whole->content), no_deadline);
         } else if (const auto submit = frame.as<protocol::Submit>()) {
-          Message message;
-          if (auto envelope = queue::decode_envelope(submit->envelope))
-            message.envelope = std::move(*envelope);
+          std::string bytes;
           for (;;) {
             ipc::Frame part = co_await channel.receive(no_deadline);
             const auto content = part.as<protocol::Content>();
-            if (!content) break;
-            message.content += content->bytes;
+            if (content) {
+              bytes += content->bytes;
+              continue;
+            }
+            if (auto end = part.as<protocol::ContentEnd>()) endings.push_back(std::move(*end));
+            break;
           }
-          messages.push_back(std::move(message));
-          protocol::Submitted submitted;
-          submitted.outcome = protocol::Submitted::Outcome::queued;
-          co_await channel.send(submitted, no_deadline);
+          co_await channel.send(keep(*submit, std::move(bytes)), no_deadline);
         }
       }
     } catch (const io::Ended&) {
     }
+  }
+  protocol::Submitted keep(const protocol::Submit& submit, std::string content) {
+    Message message;
+    if (auto envelope = queue::decode_envelope(submit.envelope)) message.envelope = std::move(*envelope);
+    message.content = std::move(content);
+    messages.push_back(std::move(message));
+    protocol::Submitted submitted;
+    submitted.outcome = protocol::Submitted::Outcome::queued;
+    return submitted;
   }
   std::string next_id() {
     return queue::QueueId::make_long(daemon->clock().wall() + Seconds{++ids}, 0).text();
