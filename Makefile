@@ -24,6 +24,10 @@ LIB_ROOMS := base address message smtp imap pop3 dsn os event tls io dns config 
 PROCESS_ROOMS := master smtpd cleanup pickup rewrite qmgr smtp local bounce auth keys anvil \
                  pop3d imapd error showq tools
 
+# Programs of tools/ that are linked without shared libraries, see mk/rules.mk; `make STATIC_PROGRAMS=` where
+# there are no archives to link.
+STATIC_PROGRAMS := sendmail prdrop
+
 include mk/flavours.mk
 include mk/layers.mk
 include mk/install.mk

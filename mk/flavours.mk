@@ -37,6 +37,8 @@ PACKAGES := $(shell awk '!/^\#/ && $$3 ~ /^[a-z]/ {print $$3}' mk/packages.txt)
 LIBRARIES := $(shell awk '!/^\#/ && $$3 ~ /^-l/ {print $$3}' mk/packages.txt)
 PACKAGE_CFLAGS ?= $(shell pkg-config --cflags $(PACKAGES))
 PACKAGE_LIBS ?= $(shell pkg-config --libs $(PACKAGES)) $(LIBRARIES)
+# What STATIC_PROGRAMS need of them, where they are archives.
+STATIC_LIBS ?= -lidn2 -lunistring -lpcre2-8 -ldb-5.3 -llmdb -lcdb -lseccomp -lcap-ng
 PREFIX ?= /usr
 
 # Nothing of where it was built goes into what is built.

@@ -80,6 +80,25 @@ $(BUILD)/bin/%:
 	$(call say,LINK,$@)
 	$(Q)$(link)
 
+# Programs that are started for every message carry all they need: most of their time would be the
+# dynamic linker's. Not under sanitizers, whose runtime is loaded; nor in $(BUILD)/crash/, where they can
+# be watched by what is preloaded.
+STATIC := $(if $(filter release debug,$(FLAVOUR)),$(addprefix $(BUILD)/bin/,$(STATIC_PROGRAMS)))
+STATIC_OBJECTS := $(call objects_of,$(wildcard tools/static/*.cc))
+OBJECTS += $(STATIC_OBJECTS)
+link_static = $(CXX) $(filter-out -pie,$(ALL_LDFLAGS)) -static-pie -o $@ $(filter %.o,$^) \
+  -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(STATIC_LIBS)
+$(STATIC): link = $(link_static)
+$(STATIC): $(STATIC_OBJECTS)
+
+define dynamic_copy
+$(BUILD)/crash/$(1): $(BUILD)/tools/$(1)_main.o $(ROOM_ARCHIVES) $(LIB_ARCHIVES) $(BUILD)/link_flags
+endef
+$(foreach p,$(STATIC_PROGRAMS),$(eval $(call dynamic_copy,$(p))))
+$(BUILD)/crash/%:
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(link)
+
 # --- unit tests -------------------------------------------------------------------------------
 # tests/unit/<room>/*.cc is one binary, check/<room>; the room is a lib room or a process folder.
 
@@ -134,7 +153,7 @@ $(if $(STALE),$(shell rm -f $(STALE)))
 # --- objects ----------------------------------------------------------------------------------
 
 PCH ?= yes
-pch_for = $(if $(PCH),$(BUILD)/pch/$(if $(filter tests/unit/%,$(1)),pch_test,pch).pch)
+pch_for = $(if $(and $(PCH),$(filter-out tools/static/%,$(1))),$(BUILD)/pch/$(if $(filter tests/unit/%,$(1)),pch_test,pch).pch)
 
 # Timestamps stay out of the precompiled header; its -MD makes it anew when a system header changes.
 $(BUILD)/pch/%.pch: mk/%.h $(BUILD)/flags
@@ -147,7 +166,7 @@ $(BUILD)/pch/%.pch: mk/%.h $(BUILD)/flags
 $(BUILD)/%.o: %.cc $(BUILD)/flags $$(call pch_for,$$*)
 	$(call say,CXX,$<)
 	$(Q)mkdir -p $(@D) && $(CCACHE) $(CXX) $(ALL_CXXFLAGS) \
-	  $(if $(PCH),-include-pch $(call pch_for,$*)) $(ROOM_FLAGS) -MMD -MP -c -o $@ $<
+	  $(if $(call pch_for,$*),-include-pch $(call pch_for,$*)) $(ROOM_FLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/lib/config/%.o: ROOM_FLAGS := $(INSTALL_FLAGS)
 $(call objects_of,$(call sources_of,lib/config)): $(BUILD)/install_flags

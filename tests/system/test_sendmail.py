@@ -120,6 +120,15 @@ def test_prdrop_refuses_what_is_no_submission(instance, garbage):
 
 
 @pytest.mark.root
+def test_a_caller_without_an_account_is_told_so(instance):
+    """The programs are linked statically and cannot load the databases that would be asked last."""
+    done = subprocess.run([program(instance, "sendmail"), "a@elsewhere.example"], input=LETTER, text=True,
+                          capture_output=True, env=environment(instance), user=54321, group=54321, extra_groups=[])
+    assert done.returncode == 71, done.stderr
+    assert "unable to find a login name for user ID 54321" in done.stderr
+
+
+@pytest.mark.root
 def test_an_ordinary_user_submits_by_the_set_gid_program_and_only_where_allowed(instance, user, tmp_path):
     """In a mount namespace of its own, whose /etc names our configuration directory as an alternate one."""
     if not shutil.which("unshare") or not shutil.which("setpriv"):
