@@ -21,6 +21,9 @@ constexpr Seconds settling_time{1};
 
 constexpr Seconds tmp_lifetime{36 * 3600};
 
+// A directory of fewer messages is read as quickly.
+constexpr std::size_t worth_a_snapshot = 200;
+
 }  // namespace
 
 Maildir::Maildir(os::Files& files, const Clock& clock, Log& log, MaildirPlace place)
@@ -46,7 +49,11 @@ Result<Maildir> Maildir::open(os::Files& files, const Clock& clock, Log& log, Ma
     if (!made) return fail(made.error());
   }
   maildir.clear_tmp();
-  if (const auto done = maildir.lock_and_synchronise(); !done) return fail(done.error());
+  if (maildir.adopt_snapshot()) return maildir;
+  const auto held = maildir.lock();
+  if (!held) return fail(held.error());
+  if (const auto done = maildir.synchronise(); !done) return fail(done.error());
+  maildir.save_snapshot();
   return maildir;
 }
 
@@ -58,7 +65,7 @@ std::string Maildir::path_of(const MaildirMessage& message) const {
 
 std::string Maildir::list_path() const { return place_.control + "/dovecot-uidlist"; }
 
-Maildir::Stamp Maildir::stamp(const std::string& path) const {
+Stamp Maildir::stamp(const std::string& path) const {
   const auto status = files_->stat(path);
   if (!status || clock_->wall() - status->modified < settling_time) return {};
   return {status->inode, status->modified, status->size};
@@ -67,8 +74,37 @@ Maildir::Stamp Maildir::stamp(const std::string& path) const {
 bool Maildir::untouched(const std::string& path, const Stamp& since) const {
   if (since.inode == 0) return false;
   const auto status = files_->stat(path);
-  return status && status->inode == since.inode && status->modified == since.modified &&
-         status->size == since.size;
+  return status && Stamp{status->inode, status->modified, status->size} == since;
+}
+
+// Without the lock: nothing is changed, and what changes after the stamps were compared would have been
+// missed by a reader of the directory as well.
+bool Maildir::adopt_snapshot() {
+  const auto snapshot = Snapshot::open(*files_, place_.control + "/postrider-snapshot");
+  if (!snapshot) return false;
+  const auto& origin = snapshot->origin();
+  if (!untouched(place_.directory + "/new", origin.fresh) ||
+      !untouched(place_.directory + "/cur", origin.cur) || !untouched(list_path(), origin.list))
+    return false;
+  if (!snapshot->read(messages_, snapshot_text_)) {
+    messages_.clear();
+    return false;
+  }
+  uid_validity_ = origin.uid_validity;
+  next_uid_ = origin.next_uid;
+  cur_stamp_ = origin.cur;
+  new_stamp_ = origin.fresh;
+  list_stamp_ = origin.list;
+  return true;
+}
+
+// Unless something was touched so lately that it may be touched again unseen.
+void Maildir::save_snapshot() {
+  if (messages_.size() < worth_a_snapshot) return;
+  if (cur_stamp_.inode == 0 || new_stamp_.inode == 0 || list_stamp_.inode == 0) return;
+  const SnapshotOrigin origin{cur_stamp_, new_stamp_, list_stamp_, uid_validity_, next_uid_};
+  // Without it the next session reads the directory, as this one did.
+  (void)Snapshot::write(*files_, place_.control + "/postrider-snapshot", origin, messages_);
 }
 
 Result<DotLock> Maildir::lock() { return DotLock::acquire(*files_, *clock_, list_path()); }
@@ -188,6 +224,8 @@ Result<> Maildir::measure() {
   auto list = load_list();
   if (!list) return fail(list.error());
   list_ = std::move(*list);
+  uid_validity_ = list_->uid_validity();
+  next_uid_ = list_->next_uid();
   for (std::size_t i = 0; i < list_->records().size(); ++i) {
     const auto& record = list_->records()[i];
     if (!std::binary_search(measured.begin(), measured.end(), record.uid)) continue;

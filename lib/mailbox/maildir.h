@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,7 +19,9 @@
 #include "lib/base/log.h"
 #include "lib/mailbox/content.h"
 #include "lib/mailbox/dot_lock.h"
+#include "lib/mailbox/maildir_message.h"
 #include "lib/mailbox/maildir_name.h"
+#include "lib/mailbox/snapshot.h"
 #include "lib/mailbox/text_arena.h"
 #include "lib/mailbox/uidlist.h"
 #include "lib/os/files.h"
@@ -32,25 +35,15 @@ struct MaildirPlace {
   std::string host;       // for new names; empty: "localhost"
 };
 
-inline constexpr std::uint64_t unknown_size = static_cast<std::uint64_t>(-1);
-
-// Views are valid until the next call that changes something or looks for changes.
-struct MaildirMessage {
-  std::uint32_t uid = 0;
-  std::string_view name;                      // in cur/, flags included
-  std::string_view fields;                    // of the uidlist record, see uid_field()
-  std::uint64_t size = unknown_size;          // of the file
-  std::uint64_t virtual_size = unknown_size;  // when every line ends in CRLF; see measure()
-};
-
+// Views in messages are valid until the next call that changes something or looks for changes.
 class Maildir {
  public:
   // Makes cur, new and tmp when the directory is missing. temporary: the lock is held elsewhere.
   // References must outlive the object.
   static Result<Maildir> open(os::Files& files, const Clock& clock, Log& log, MaildirPlace place);
 
-  std::uint32_t uid_validity() const { return list_->uid_validity(); }
-  std::uint32_t next_uid() const { return list_->next_uid(); }
+  std::uint32_t uid_validity() const { return uid_validity_; }
+  std::uint32_t next_uid() const { return next_uid_; }
   std::span<const MaildirMessage> messages() const { return messages_; }  // by UID, rising
 
   // Looks for what others changed; true when it had to read the directories again. Cheap when they were
@@ -78,12 +71,6 @@ class Maildir {
   Result<> expunge(std::span<const std::uint32_t> uids);
 
  private:
-  // Of a directory or file, to see that nothing happened to it.
-  struct Stamp {
-    std::uint64_t inode = 0;  // 0: never equal to what is found
-    WallTime modified;
-    std::uint64_t size = 0;
-  };
   struct Found;
 
   Maildir(os::Files& files, const Clock& clock, Log& log, MaildirPlace place);
@@ -95,6 +82,8 @@ class Maildir {
   Result<DotLock> lock();
   MaildirMessage* find(std::uint32_t uid);
 
+  bool adopt_snapshot();
+  void save_snapshot();
   Result<> lock_and_synchronise();
   Result<> synchronise();  // under the lock
   Result<Uidlist> load_list();
@@ -113,9 +102,11 @@ class Maildir {
   Log* log_;
   MaildirPlace place_;
   UniqueNames names_;
-  std::optional<Uidlist> list_;
+  std::optional<Uidlist> list_;  // absent while a snapshot serves
+  std::uint32_t uid_validity_ = 0, next_uid_ = 0;
   Stamp cur_stamp_, new_stamp_, list_stamp_;
   TextArena text_;
+  std::unique_ptr<char[]> snapshot_text_;
   std::vector<MaildirMessage> messages_;
 };
 

@@ -67,6 +67,9 @@ Result<> Maildir::synchronise() {
   const auto live = match(*found, text);
   if (!live) return fail(live.error());
   text_ = std::move(text);
+  snapshot_text_.reset();
+  uid_validity_ = list_->uid_validity();
+  next_uid_ = list_->next_uid();
 
   // Records without a file stay for a while: their file may come back under its old UID.
   const bool compact = *live * 4 < known * 3;
