@@ -328,6 +328,12 @@ event::Task<> Login::open_session(const AuthStep& success, std::string_view mech
   } catch (const io::Ended& ended) {
     if (ended.why == io::Ended::Why::stopped) throw;
     opened.outcome = Outcome::temporary;
+    if (!stream_.secure()) {
+      // There may be a session, which has made the socket that we share block.
+      const std::string sorry = pop3::err("The mailbox cannot be opened now", "SYS/TEMP");
+      ::send(stream_.socket().get(), sorry.data(), sorry.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+      throw io::Ended{io::Ended::Why::lost, "no word from the session"};
+    }
   }
   request.client.reset();
   if (opened.outcome != Outcome::opened) {

@@ -3,6 +3,7 @@
 #include <csignal>
 
 #include <fmt/core.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -27,22 +28,32 @@ protocol::SessionOpened outcome(Outcome what, std::string text) {
   return opened;
 }
 
-// The child's word to the starter: one byte of Outcome, then a text for the client.
-event::Task<std::string> read_report(event::Loop& loop, os::Fd pipe_end) {
-  event::Watch watch(loop, pipe_end.get());
+// The child's word to the starter: one byte of Outcome, a text for the client, "\n". "" when it does not
+// come.
+event::Task<std::string> read_report(event::Loop& loop, int pipe_end) {
+  event::Watch watch(loop, pipe_end);
   std::string report;
   while (report.size() < 1024) {
     char bytes[512];
-    const ssize_t got = ::read(pipe_end.get(), bytes, sizeof bytes);
+    const ssize_t got = ::read(pipe_end, bytes, sizeof bytes);
     if (got > 0) {
       report.append(bytes, static_cast<std::size_t>(got));
+      if (report.ends_with('\n')) co_return report.substr(0, report.size() - 1);
       continue;
     }
     if (got == 0 || errno != EAGAIN) break;
     const event::Woken woken = co_await watch.readable(loop.after(Seconds{55}));
     if (woken != event::Woken::ready) break;
   }
-  co_return report;
+  co_return "";
+}
+
+// Waits for the starter's word to begin: without it the front may believe that there is no session, and talk
+// to the client itself.
+bool may_begin(int pipe_end) {
+  pollfd waiting{pipe_end, POLLIN, 0};
+  char word = 0;
+  return ::poll(&waiting, 1, 60'000) > 0 && ::read(pipe_end, &word, 1) == 1;
 }
 
 }  // namespace
@@ -97,9 +108,11 @@ event::Task<protocol::SessionOpened> Starter::start(protocol::OpenSession reques
   }
   report->second.reset();
   request.client.reset();
-  const std::string word = co_await read_report(daemon_.loop(), std::move(report->first));
+  const std::string word = co_await read_report(daemon_.loop(), report->first.get());
   if (word.empty()) co_return outcome(Outcome::temporary, "The mailbox cannot be opened now");
   protocol::SessionOpened opened = outcome(static_cast<Outcome>(word[0] - '0'), word.substr(1));
+  if (opened.outcome == Outcome::opened && ::write(report->first.get(), "\n", 1) != 1)
+    co_return outcome(Outcome::temporary, "The mailbox cannot be opened now");
   opened.pid = static_cast<std::uint32_t>(pid);
   co_return opened;
 }
@@ -112,9 +125,8 @@ void Starter::run_session(protocol::OpenSession request, const protocol::UserRec
   std::signal(SIGCHLD, SIG_DFL);
   Log& log = daemon_.log();
   const auto tell = [&](Outcome what, std::string_view text) {
-    const std::string word = fmt::format("{}{}", static_cast<int>(what), text);
+    const std::string word = fmt::format("{}{}\n", static_cast<int>(what), text);
     [[maybe_unused]] const auto written = ::write(report.get(), word.data(), word.size());
-    report.reset();
   };
   const auto give_up = [&](Outcome what, const Error& error, std::string_view text) {
     log.warning("pop3({}): {}", user.user, error.text());
@@ -142,10 +154,15 @@ void Starter::run_session(protocol::OpenSession request, const protocol::UserRec
     give_up(maildrop.error().is(Trouble::temporary) ? Outcome::in_use : Outcome::temporary, maildrop.error(),
             "The mailbox is in use or cannot be opened now");
   tell(Outcome::opened, "");
+  if (!may_begin(report.get())) ::_exit(1);
+  report.reset();
 
   event::Loop loop(daemon_.clock());
   {
     io::Stream stream(loop, std::move(request.client));
+    // The front lets go of a client whose session is open.
+    if (const Result<> alone = stream.wait_alone(config_.timeout()); !alone)
+      log.warning("pop3({}): {}", user.user, alone.error().text());
     stream.unread(request.pipelined);
     stream.put(pop3::ok(request.greeting));
     Session session(loop, log, os::system_files(), stream, **maildrop, config_.timeout(),

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -28,6 +29,7 @@ Stream::Stream(event::Loop& loop, os::Fd socket, event::StopToken stop)
 Stream::~Stream() = default;
 
 event::Task<> Stream::await(bool readable, MonoTime deadline) {
+  if (alone_) throw Ended{Ended::Why::timed_out, ""};  // the system call has waited
   event::Woken woken{};
   if (readable)
     woken = co_await watch_.readable(deadline, stop_);
@@ -35,6 +37,19 @@ event::Task<> Stream::await(bool readable, MonoTime deadline) {
     woken = co_await watch_.writable(deadline, stop_);
   if (woken == event::Woken::timed_out) throw Ended{Ended::Why::timed_out, ""};
   if (woken == event::Woken::stopped) throw Ended{Ended::Why::stopped, ""};
+}
+
+Result<> Stream::wait_alone(Seconds patience) {
+  timeval limit{};
+  limit.tv_sec = patience.count();
+  for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO})
+    if (::setsockopt(socket_.get(), SOL_SOCKET, option, &limit, sizeof limit) != 0)
+      return fail_errno("patience of a socket");
+  const int flags = ::fcntl(socket_.get(), F_GETFL);
+  if (flags < 0 || ::fcntl(socket_.get(), F_SETFL, flags & ~O_NONBLOCK) < 0)
+    return fail_errno("make a socket block");
+  alone_ = true;
+  return {};
 }
 
 // ---- input
@@ -73,7 +88,7 @@ event::Task<> Stream::fill(MonoTime deadline) {
 
 event::Task<> Stream::receive(MonoTime deadline) {
   while (true) {
-    if (!drained_ || watch_.hung_up()) {
+    if (!drained_ || alone_ || watch_.hung_up()) {
       make_room();
       const std::size_t room = capacity_ - end_;
       const ssize_t got = ::recv(socket_.get(), input_.get() + end_, room, 0);
@@ -99,7 +114,7 @@ event::Task<> Stream::receive(MonoTime deadline) {
 
 event::Task<std::size_t> Stream::receive_cipher(MonoTime deadline) {
   while (true) {
-    if (!drained_ || watch_.hung_up()) {
+    if (!drained_ || alone_ || watch_.hung_up()) {
       // A TLS record at most; a scratch on the stack, which the coroutine frame does not keep while it waits.
       const auto receive_now = [this]() -> ssize_t {
         char scratch[16 * 1024 + 512];

@@ -82,6 +82,11 @@ class Stream {
   bool secure() const { return tls_ != nullptr; }
   const tls::Engine* engine() const { return tls_.get(); }
 
+  // For a process that serves this stream and nothing else, and alone holds the socket: it waits within recv
+  // and send, each at most `patience`, which stands for all deadlines. That saves four of six system calls
+  // around a command. The loop stands still meanwhile and no stop token is looked at.
+  Result<> wait_alone(Seconds patience);
+
   // Sends what is pending whenever a read has to wait, with this much time for it.
   void set_write_timeout(Seconds timeout) { write_timeout_ = timeout; }
   std::uint64_t bytes_received() const { return received_; }  // plain bytes, since construction
@@ -102,6 +107,7 @@ class Stream {
   os::Fd socket_;
   event::StopToken stop_;
   event::Watch watch_;
+  bool alone_ = false;  // the socket blocks
   Seconds write_timeout_{300};
   std::uint64_t received_ = 0;
 

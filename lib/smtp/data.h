@@ -86,13 +86,14 @@ class DataEncoder {
   void finish(std::string& out);
 
  private:
+  void feed_verbatim(std::string_view content, std::string& out);
   void append_text(std::string_view text, std::string& out);
   void append_folded(std::string_view text, std::string& out);
   void end_line(std::string& out);
 
   Rules rules_;
   bool line_start_ = true;
-  bool held_cr_ = false;  // a CR was the last byte; the next one says what it is
+  bool held_cr_ = false;  // a CR was the last byte: held back, or when every CR stays, sent
   std::size_t line_ = 0;  // bytes of the current wire line, without the stuffed dot
 };
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "lib/smtp/data.h"
 
@@ -56,7 +57,39 @@ void DataEncoder::end_line(std::string& out) {
   held_cr_ = false;
 }
 
+// Lines as they are, each ended by CRLF: what remains to be done when none is folded and every CR stays. One
+// pass into room for the worst case, all line ends.
+void DataEncoder::feed_verbatim(std::string_view content, std::string& out) {
+  const std::size_t before = out.size();
+  const auto fill = [&](char* buffer, std::size_t) {
+    char* to = buffer + before;
+    const char* from = content.data();
+    const char* const end = from + content.size();
+    while (from < end) {
+      const auto left = static_cast<std::size_t>(end - from);
+      const auto* lf = static_cast<const char*>(std::memchr(from, '\n', left));
+      const std::size_t length = lf == nullptr ? left : static_cast<std::size_t>(lf - from);
+      if (line_start_ && *from == '.') *to++ = '.';
+      std::memcpy(to, from, length);
+      to += length;
+      const bool cr = length == 0 ? !line_start_ && held_cr_ : from[length - 1] == '\r';
+      held_cr_ = cr;
+      line_start_ = false;
+      from += length;
+      if (lf == nullptr) break;
+      if (!cr) *to++ = '\r';
+      *to++ = '\n';
+      ++from;
+      line_start_ = true;
+      held_cr_ = false;
+    }
+    return static_cast<std::size_t>(to - buffer);
+  };
+  out.resize_and_overwrite(before + 2 * content.size() + 1, fill);
+}
+
 void DataEncoder::feed(std::string_view content, std::string& out) {
+  if (rules_.line_limit == 0 && !rules_.replace_bare_cr) return feed_verbatim(content, out);
   while (!content.empty()) {
     if (held_cr_ && content.front() != '\n') {
       held_cr_ = false;
@@ -77,7 +110,10 @@ void DataEncoder::feed(std::string_view content, std::string& out) {
 }
 
 void DataEncoder::finish(std::string& out) {
-  if (held_cr_ || !line_start_) end_line(out);
+  if (rules_.line_limit == 0 && !rules_.replace_bare_cr && held_cr_)
+    out += '\n';  // the CR was sent when it came
+  else if (held_cr_ || !line_start_)
+    end_line(out);
   out += ".\r\n";
 }
 

@@ -145,3 +145,30 @@ TEST_CASE("a peer that never reads ends the write at its deadline") {
   };
   CHECK(loop.run_until_done(session(loop, std::move(pair.a))));
 }
+
+TEST_CASE(
+    "a stream that waits alone reads and answers as any other, and loses patience within the system call") {
+  const SystemClock clock;
+  event::Loop loop(clock);
+  Pair pair;
+  REQUIRE(::write(pair.b.get(), "one\r\ntwo\r\nthr", 13) == 13);
+  const auto serve = [](event::Loop& l, os::Fd socket) -> event::Task<std::string> {
+    io::Stream stream(l, std::move(socket));
+    if (!stream.wait_alone(Seconds{1})) co_return "refused";
+    std::string seen;
+    try {
+      while (true) {
+        const io::Line line = co_await stream.read_line(10, no_deadline);
+        seen += line.text;
+        stream.put(line.text);
+      }
+    } catch (const io::Ended& ended) {
+      seen += ended.why == io::Ended::Why::timed_out ? "|timeout" : "|lost";
+    }
+    co_return seen;
+  };
+  CHECK(loop.run_until_done(serve(loop, std::move(pair.a))) == "onetwo|timeout");
+  char answer[16] = {};
+  REQUIRE(::read(pair.b.get(), answer, sizeof answer) == 6);
+  CHECK(std::string(answer) == "onetwo");
+}
