@@ -33,11 +33,13 @@ class Server {
   protocol::TicketKeys tickets(const std::string& service);
   bool may_ask(const ipc::Call& call) const;
 
+  event::Loop& loop_;
   Log& log_;
   KeyStore store_;
   tls::TicketKeyring tickets_;
   std::vector<uid_t> callers_;
   event::Workers workers_;
+  std::size_t signing_ = 0;  // requests for a signature that are under way
 };
 
 }  // namespace postrider::keys
