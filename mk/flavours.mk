@@ -21,8 +21,8 @@ WERROR ?= -Werror
 HARDEN := -fstack-protector-strong -fPIE -ftrivial-auto-var-init=zero
 
 FLAGS_release := -O2 -g1 -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS
-FLAGS_debug := -O0 -g -D_GLIBCXX_ASSERTIONS
-FLAGS_sanitize := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -D_GLIBCXX_ASSERTIONS
+FLAGS_debug := -O0 -g -D_GLIBCXX_ASSERTIONS -DPOSTRIDER_TASK_TREE
+FLAGS_sanitize := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -D_GLIBCXX_ASSERTIONS -DPOSTRIDER_TASK_TREE
 FLAGS_fuzz := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -D_GLIBCXX_ASSERTIONS
 LINK_sanitize := -fsanitize=address,undefined
 LINK_fuzz := -fsanitize=address,undefined

@@ -116,8 +116,20 @@ bool Daemon::start(std::vector<config::Section*> sections) {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGHUP, SIG_IGN);
   loop_.on_signal(SIGTERM, [this] { stop_now(); });
+#ifdef POSTRIDER_TASK_TREE
+  loop_.on_signal(SIGUSR2, [this] { log_tasks(); });
+#endif
   if (under_master()) listen_to_master();
   return true;
+}
+
+void Daemon::log_tasks() {
+  const std::string tree = event::task_tree();
+  for (std::string_view rest = tree; !rest.empty();) {
+    const std::size_t end = rest.find('\n');
+    log_.info("task: {}", rest.substr(0, end));
+    rest.remove_prefix(end + 1);
+  }
 }
 
 bool Daemon::open_log() {

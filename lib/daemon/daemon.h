@@ -120,6 +120,7 @@ class Daemon {
  private:
   using Connection = std::function<event::Task<>(os::Fd)>;
   bool open_log();
+  void log_tasks();
   Result<> become_declared();
   void listen_to_master();
   event::Task<> follow_master();

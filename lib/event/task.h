@@ -10,9 +10,11 @@
 #include <cstdlib>
 #include <exception>
 #include <optional>
+#include <source_location>
 #include <utility>
 
 #include "lib/event/frames.h"
+#include "lib/event/task_tree.h"
 
 namespace postrider::event {
 
@@ -24,6 +26,7 @@ namespace detail {
 struct PromiseBase {
   std::coroutine_handle<> parent;
   std::exception_ptr exception;
+  [[no_unique_address]] TaskRecord record;
 
   static void* operator new(std::size_t size) { return take_frame(size); }
   static void operator delete(void* frame, std::size_t size) { give_frame(frame, size); }
@@ -46,7 +49,7 @@ struct PromiseBase {
 template <class T>
 struct Promise : PromiseBase {
   std::optional<T> value;
-  Task<T> get_return_object();
+  Task<T> get_return_object(std::source_location where = std::source_location::current());
   template <class U>
   void return_value(U&& result) {
     value.emplace(std::forward<U>(result));
@@ -59,7 +62,7 @@ struct Promise : PromiseBase {
 
 template <>
 struct Promise<void> : PromiseBase {
-  Task<void> get_return_object();
+  Task<void> get_return_object(std::source_location where = std::source_location::current());
   void return_void() {}
   void take() {
     if (exception) std::rethrow_exception(exception);
@@ -113,11 +116,15 @@ class [[nodiscard]] Task {
 
 namespace detail {
 template <class T>
-Task<T> Promise<T>::get_return_object() {
-  return Task<T>(std::coroutine_handle<Promise<T>>::from_promise(*this));
+Task<T> Promise<T>::get_return_object(std::source_location where) {
+  const auto self = std::coroutine_handle<Promise<T>>::from_promise(*this);
+  record.is(self, parent, where);
+  return Task<T>(self);
 }
-inline Task<void> Promise<void>::get_return_object() {
-  return Task<void>(std::coroutine_handle<Promise<void>>::from_promise(*this));
+inline Task<void> Promise<void>::get_return_object(std::source_location where) {
+  const auto self = std::coroutine_handle<Promise<void>>::from_promise(*this);
+  record.is(self, parent, where);
+  return Task<void>(self);
 }
 }  // namespace detail
 

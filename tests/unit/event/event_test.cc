@@ -9,6 +9,7 @@
 #include "lib/event/loop.h"
 #include "lib/event/scope.h"
 #include "lib/event/sync.h"
+#include "lib/event/task_tree.h"
 #include "lib/event/watch.h"
 #include "lib/event/workers.h"
 #include "lib/os/fd.h"
@@ -205,4 +206,25 @@ TEST_CASE("blocking work runs on a thread and its waiter goes on in the loop") {
     loop.run_until_done(scope.join());
   }
   CHECK(sum == 338350);
+}
+
+TEST_CASE("the tree of tasks says who waits for whom, where tasks keep records") {
+  ManualClock clock;
+  Loop loop(clock);
+  const auto inner = [](Loop& l) -> Task<> { co_await l.sleep(1s); };
+  const auto outer = [](Loop& l, auto& child) -> Task<> { co_await child(l); };
+  TaskScope scope(loop);
+  scope.spawn(outer(loop, inner));
+  const std::string tree = task_tree();
+#ifdef POSTRIDER_TASK_TREE
+  // drive, outer, inner, sleep: each deeper than the one that waits for it.
+  CHECK(tree.find("drive") != std::string::npos);
+  CHECK(tree.find("\n    ") != std::string::npos);
+  CHECK(tree.find("      ") < tree.find("sleep_until"));
+  CHECK(tree.find("event_test.cc:") != std::string::npos);
+#else
+  CHECK(tree.empty());
+#endif
+  loop.run_until_done(scope.join());
+  CHECK(task_tree().find("sleep_until") == std::string::npos);
 }
