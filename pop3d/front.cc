@@ -63,7 +63,6 @@ class Login {
 };
 
 event::Task<> Front::serve(os::Fd client) {
-  static_cast<void>(os::set_no_delay(client));
   Login login(*this, std::move(client));
   co_await login.run();
 }

@@ -261,7 +261,6 @@ event::Task<std::string> Server::mechanisms(bool secure) {
 }
 
 event::Task<> Server::serve(os::Fd socket) {
-  static_cast<void>(os::set_no_delay(socket));
   Session session(*this, std::move(socket));
   co_await session.run();
 }

@@ -136,8 +136,10 @@ bool Loop::step() {
       manual_->advance(timers_[1]->when_ - manual_->mono());
     return true;
   }
-  alarm_at(timers_[1]->when_);
-  event_base_loop(base_, EVLOOP_ONCE);
+  // What the turn's end brought may be due already.
+  const bool due = timers_[1]->when_ <= clock_.mono();
+  if (!due) alarm_at(timers_[1]->when_);
+  event_base_loop(base_, due ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
   return true;
 }
 

@@ -168,6 +168,7 @@ Result<Fd> listen_inet(const Endpoint& where, int backlog) {
   if (!fd) return fd;
   Result<> set = set_option(*fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (set && address->family() == AF_INET6) set = set_option(*fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  if (set) set = set_no_delay(*fd);  // which every connection inherits
   if (!set) return fail(set.error());
   if (::bind(fd->get(), address->get(), address->length) < 0) {
     return fail_errno(fmt::format("bind {} port {}", where.host, where.port));

@@ -11,8 +11,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/event/scope.h"
 #include "lib/io/stream.h"
+#include "lib/ipc/caller.h"
 #include "lib/os/socket.h"
+#include "lib/protocol/cleanup.h"
 #include "lib/protocol/master.h"
 
 using namespace postrider;
@@ -105,6 +108,25 @@ int echo_main(int argc, char** argv) {
   return daemon.serve_streams([&](os::Fd fd) { return session(daemon, std::move(fd)); }, 2);
 }
 
+// Answers ReserveIds with as many ids; what asks for one waits for the drain.
+int ids_main(int argc, char** argv) {
+  daemon::Daemon daemon(argc, argv,
+                        {.name = "ids", .run_as = daemon::RunAs::root, .allowed = {}, .help = "answers"});
+  if (!daemon.start({})) return daemon.exit_status();
+  const auto answer = [&daemon](ipc::Call call, ipc::Frame frame) -> event::Task<> {
+    const auto question = frame.as<protocol::ReserveIds>();
+    if (!question) throw io::Ended{io::Ended::Why::lost, "unexpected"};
+    if (question->count == 1) {
+      event::Wait drain(daemon.loop(), no_deadline, daemon.drain_token());
+      co_await drain;
+    }
+    protocol::ReservedIds ids;
+    ids.ids.assign(question->count, "x");
+    call.answer(ids);
+  };
+  return daemon.serve_calls(answer);
+}
+
 std::string ask(int fd, const std::string& line) {
   if (::write(fd, line.data(), line.size()) < 0) std::abort();
   char answer[100];
@@ -189,4 +211,31 @@ TEST_CASE("a bad parameter is named with its place, and nothing starts") {
   Child child;
   child.start({"-o", "max_idle=soon"}, echo_main);
   CHECK(child.wait() == 1);
+}
+
+TEST_CASE("calls are answered as they are done, and a daemon that drains answers what it was asked") {
+  Child child;
+  child.start({}, ids_main);
+  SystemClock clock;
+  event::Loop loop(clock);
+  os::Fd socket(child.connect());
+  REQUIRE(::fcntl(socket.get(), F_SETFL, O_NONBLOCK) == 0);
+  ipc::Caller caller(loop, std::move(socket), {});
+  std::vector<std::size_t> answers;
+  const auto ask_for = [&](std::uint32_t count) -> event::Task<> {
+    const auto ids = co_await caller.call<protocol::ReservedIds>(protocol::ReserveIds{count}, loop.after(30s));
+    answers.push_back(ids.ids.size());
+  };
+  event::TaskScope tasks(loop);
+  tasks.spawn(ask_for(1));
+  tasks.spawn(ask_for(2));
+  while (answers.empty()) loop.run_until_done(loop.sleep(1ms));
+  CHECK(answers == std::vector<std::size_t>{2});
+  CHECK(caller.open());
+  ipc::Channel link(loop, child.link.duplicate());
+  loop.run_until_done(link.send(protocol::Drain{}, loop.after(1s)));
+  loop.run_until_done(tasks.join());
+  CHECK(answers == std::vector<std::size_t>{2, 1});
+  CHECK_FALSE(caller.open());  // the next one would be asked on a new connection
+  CHECK(child.wait() == 0);
 }

@@ -1,6 +1,8 @@
 #include "lib/os/socket.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -49,7 +51,10 @@ TEST_CASE("a connection over TCP knows both ends") {
     REQUIRE((served && *served));
     CHECK(nonblocking_and_cloexec(*served));
     CHECK(*peer_endpoint(*served) == *local_endpoint(*client));
-    CHECK(set_no_delay(*served));
+    int no_delay = 0;
+    socklen_t size = sizeof no_delay;
+    REQUIRE(::getsockopt(served->get(), IPPROTO_TCP, TCP_NODELAY, &no_delay, &size) == 0);
+    CHECK(no_delay == 1);
   }
 }
 
