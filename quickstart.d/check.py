@@ -2,6 +2,8 @@
 
 Unit tests and corpora run in the sanitize flavour, the system tests against the release build, the
 checks on the sources. A test counts once, be it a Catch2 case, a pytest function, a corpus or a check.
+What fails is run once more by itself, with nothing else on the machine: when it passes then, that is said
+at the end as well, since it is a test to be mended.
 """
 
 import concurrent.futures
@@ -22,6 +24,8 @@ from say import say, step
 # A unit test binary that runs longer hangs.
 UNIT_SECONDS = 600
 SYSTEM_SECONDS = 1200
+# More failed tests than this are no accident.
+MOST_AGAIN = 5
 # Compiling every header alone takes minutes.
 CHECK_SECONDS = 1800
 
@@ -31,6 +35,7 @@ class Tally:
         self.passed = 0
         self.failed = 0
         self.complaints = []
+        self.unsteady = []  # failed, and passed when run again
 
     def add(self, passed, failed, what, output=""):
         self.passed += passed
@@ -79,8 +84,17 @@ def unit_tests(tally):
     step(f"unit tests ({len(binaries)} rooms)")
     with concurrent.futures.ThreadPoolExecutor(build.JOBS) as pool:
         results = pool.map(lambda b: run([b], UNIT_SECONDS, env=os.environ | SANITIZERS), binaries)
-        for binary, (code, output) in zip(binaries, results):
-            tally.add(*catch_counts(code, output), f"unit tests of {binary.name}", output)
+        results = list(zip(binaries, results))
+    for binary, (code, output) in results:
+        what = f"unit tests of {binary.name}"
+        passed, failed = catch_counts(code, output)
+        if failed:
+            say(f"failed, once more: {what}\n" + "\n".join(output.splitlines()[-40:]))
+            code, output = run([binary], UNIT_SECONDS, env=os.environ | SANITIZERS)
+            passed, failed = catch_counts(code, output)
+            if not failed:
+                tally.unsteady.append(what)
+        tally.add(passed, failed, what, output)
 
 
 def fuzz_replay(tally):
@@ -105,22 +119,43 @@ def python_tests(tally, folder, title):
     if not list((TOP / folder).glob("test_*.py")):
         return
     step(title)
+    passed, failed, skipped, output = pytest([folder])
+    if skipped:
+        say(f"           {skipped} skipped: what they need is not here")
+    if 0 < len(failed) <= MOST_AGAIN:
+        say(f"failed, once more: {' '.join(failed)}\n" + "\n".join(output.splitlines()[-80:]))
+        better, _, _, output = pytest(failed)
+        tally.unsteady += better
+        passed += better
+        failed = [name for name in failed if name not in better]
+    tally.add(len(passed), len(failed), title, output)
+
+
+def pytest(tests):
+    """(passed, failed, number of skipped, output) of a run of folders or single tests, which it names."""
     with tempfile.TemporaryDirectory() as scratch:
         report = pathlib.Path(scratch) / "report.xml"
         command = ["/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable, "-B", "-m", "pytest",
-                   "-q", "-p", "no:cacheprovider", "--junitxml", report, folder]
+                   "-q", "-p", "no:cacheprovider", "-o", "junit_family=xunit1", "--junitxml", report, *tests]
         code, output = run(command, SYSTEM_SECONDS)
-        passed = failed = skipped = 0
-        if report.exists():
-            suite = xml.parse(report).getroot().find("testsuite")
-            failed = int(suite.get("failures")) + int(suite.get("errors"))
-            skipped = int(suite.get("skipped"))
-            passed = int(suite.get("tests")) - failed - skipped
-        if code != 0:
-            failed = max(failed, 1)
-        if skipped:
-            say(f"           {skipped} skipped: what they need is not here")
-        tally.add(passed, failed, title, output)
+        passed, failed, skipped = [], [], 0
+        for case in xml.parse(report).getroot().iter("testcase") if report.exists() else []:
+            if case.find("failure") is not None or case.find("error") is not None:
+                failed.append(test_name(case))
+            elif case.find("skipped") is not None:
+                skipped += 1
+            else:
+                passed.append(test_name(case))
+        if code != 0 and not failed:
+            failed = list(tests)  # it did not even end
+        return passed, list(dict.fromkeys(failed)), skipped, output
+
+
+def test_name(case):
+    """As pytest takes it: file::class::name."""
+    file, module = case.get("file") or "", case.get("classname") or ""
+    classes = module[len(file.removesuffix(".py")) + 1:].replace(".", "::")
+    return "::".join(part for part in (file, classes, case.get("name")) if part)
 
 
 def run_all(tally):
@@ -141,6 +176,8 @@ def run_everything():
     run_all(tally)
     for complaint in tally.complaints:
         say(f"failed: {complaint}")
+    for name in tally.unsteady:
+        say(f"failed at first, passed when run again: {name}")
     step("done")
     say(f"{tally.passed} passed, {tally.failed} failed")
     return 1 if tally.failed or not tally.passed else 0
