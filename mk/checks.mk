@@ -37,13 +37,12 @@ format:
 	$(Q)printf '%s\n' $(FORMATTED) | xargs -n40 $(CLANG_FORMAT) -i
 
 # Each header compiled alone, without the precompiled header, so that a missing
-# include is found; the stamp remembers until what it includes changes.
-ALONE := $(patsubst %,build/alone/%.ok,$(OUR_HEADERS))
-build/alone/%.ok: % $(BUILD)/flags
+# include is found; into an object, so that ccache remembers it.
+ALONE := $(patsubst %,build/alone/%.o,$(OUR_HEADERS))
+build/alone/%.o: % $(BUILD)/flags
 	$(call say,ALONE,$<)
-	$(Q)mkdir -p $(@D) && $(CXX) $(BASE_CXXFLAGS) $(INSTALL_FLAGS) -Wno-pragma-once-outside-header -Wno-unused-const-variable \
-	  -fsyntax-only -MMD -MP -MF $(@:.ok=.d) -MT $@ -x c++ $<
-	$(Q)touch $@
+	$(Q)mkdir -p $(@D) && $(CCACHE) $(CXX) $(BASE_CXXFLAGS) $(INSTALL_FLAGS) -Wno-pragma-once-outside-header -Wno-unused-const-variable \
+	  -MMD -MP -MF $(@:.o=.d) -x c++ -c -o $@ $<
 check-headers: $(ALONE)
 	@echo "headers: $(words $(OUR_HEADERS)) headers and $(words $(OUR_SOURCES)) sources stand alone, ok"
 
@@ -52,5 +51,5 @@ check-tidy:
 	  --flags '-std=c++23 -I. -pthread -Wno-everything $(PACKAGE_CFLAGS) $(CXXFLAGS)' $(OUR_SOURCES)
 
 ifneq ($(filter check%,$(MAKECMDGOALS)),)
--include $(wildcard $(ALONE:.ok=.d))
+-include $(wildcard $(ALONE:.o=.d))
 endif
