@@ -31,7 +31,8 @@ struct Endpoint {
 Result<Fd> listen_unix(const std::string& path, mode_t mode, int backlog = 1024);
 // The same for datagrams: one send is one message, there is nothing to accept.
 Result<Fd> receive_unix_datagrams(const std::string& path, mode_t mode);
-// `host` is numeric; SO_REUSEADDR, IPV6_V6ONLY, and TCP_NODELAY for all its connections. Port 0 lets the kernel choose (see local_endpoint).
+// `host` is numeric; SO_REUSEADDR, IPV6_V6ONLY, and TCP_NODELAY for all its connections. Port 0 lets the
+// kernel choose (see local_endpoint).
 Result<Fd> listen_inet(const Endpoint& where, int backlog = 1024);
 // Blocking connect to a local service; ECONNREFUSED and ENOENT are Trouble::temporary.
 Result<Fd> connect_unix(const std::string& path);

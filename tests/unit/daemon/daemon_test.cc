@@ -223,7 +223,8 @@ TEST_CASE("calls are answered as they are done, and a daemon that drains answers
   ipc::Caller caller(loop, std::move(socket), {});
   std::vector<std::size_t> answers;
   const auto ask_for = [&](std::uint32_t count) -> event::Task<> {
-    const auto ids = co_await caller.call<protocol::ReservedIds>(protocol::ReserveIds{count}, loop.after(30s));
+    const auto ids =
+        co_await caller.call<protocol::ReservedIds>(protocol::ReserveIds{count}, loop.after(30s));
     answers.push_back(ids.ids.size());
   };
   event::TaskScope tasks(loop);
