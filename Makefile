@@ -7,6 +7,7 @@
 #   make fuzz-<name>        run the fuzzer tests/fuzz/<name>_fuzz.cc for SECONDS (60)
 #   make checks             layers, headers, format, tidy, man pages, paths, documents (or check-<one>)
 #   make format             rewrite the sources as clang-format wants them
+#   make bench, bench-quick  beside the other servers, before and after: bench/README.md
 #   make man                the man pages, completed by the programs' own parameter lists
 #   make install            DESTDIR= PREFIX=/usr, owners and modes from conf/install.manifest
 #   make clean, distclean   this flavour, everything
@@ -32,5 +33,6 @@ include mk/flavours.mk
 include mk/layers.mk
 include mk/install.mk
 include mk/rules.mk
+include mk/bench.mk
 include mk/checks.mk
 include mk/targets.mk

@@ -18,7 +18,7 @@ CONFINED = {
     "db.h": ("lib/table",),
     "db_cxx.h": ("lib/table",),
     "sasl/": ("lib/sasl",),
-    "openssl/": ("lib/tls", "lib/mailbox", "auth", "keys", "tools"),
+    "openssl/": ("lib/tls", "lib/mailbox", "auth", "keys", "tools", "bench"),
     "catch2/": ("tests", "mk"),
 }
 # What a command may take from a process's folder: its parameters, for prconf.

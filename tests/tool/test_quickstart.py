@@ -150,7 +150,7 @@ def test_a_taken_port_is_replaced_when_the_instance_starts(programs, make_root):
 
 
 def test_every_package_is_listed_once_with_a_purpose():
-    listed = list(packages.listed("build", "check", "client"))
+    listed = list(packages.listed("build", "check", "client", "bench"))
     lines = [l for l in (TOP / "mk" / "packages.txt").read_text().splitlines() if l and not l.startswith("#")]
     assert len(listed) == len(set(listed)) == len(lines)
 
@@ -159,5 +159,5 @@ def test_every_package_has_its_reason_in_the_documentation():
     told = (TOP / "doc" / "dependencies.md").read_text()
     # The last tools of the table are named as their packages are.
     tools = {"make", "autoconf", "pkg-config", "ccache", "curl", "swaks", "fetchmail", "mpop", "mutt"}
-    silent = [p for p in packages.listed("build", "check", "client") if f"`{p}`" not in told and p not in tools]
+    silent = [p for p in packages.listed("build", "check", "client", "bench") if f"`{p}`" not in told and p not in tools]
     assert silent == []
