@@ -182,16 +182,28 @@ event::Task<bool> Crew::store_group(Worker& worker, const std::vector<Pending*>&
 }
 
 event::Task<Ending> Crew::append(Identity who, MboxJob job) {
-  const std::string path = job.path;
-  auto& turn = turns_[path];
-  if (!turn) turn = std::make_unique<event::Semaphore>(loop_, 1);
-  const bool mine = co_await turn->acquire(no_deadline, stop_);
+  // Counted, so that the file's turn lasts as long as anybody waits for it, and no longer.
+  struct Use {
+    std::map<std::string, Turn>& turns;
+    std::map<std::string, Turn>::iterator place;
+    Use(std::map<std::string, Turn>& all, const std::string& path, event::Loop& loop)
+        : turns(all), place(all.try_emplace(path, loop).first) {
+      ++place->second.users;
+    }
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+    ~Use() {
+      if (--place->second.users == 0) turns.erase(place);
+    }
+  };
+  const Use use(turns_, job.path, loop_);
+  event::Semaphore& turn = use.place->second.free;
+  const bool mine = co_await turn.acquire(no_deadline, stop_);
   if (!mine) throw io::Ended{io::Ended::Why::stopped, ""};
   // Each of three locks may take all its attempts.
   const Microseconds patience = job.lock_delay * (job.lock_attempts * 3) + Seconds{600};
   const auto ended = co_await run<Ended>(who, job, patience);
-  turn->release();
-  if (turn->available() == 1) turns_.erase(path);  // nobody waits for it
+  turn.release();
   if (!ended) co_return Ending{Ending::Kind::temporary, ended.error().text()};
   co_return ended->ending;
 }

@@ -89,6 +89,12 @@ class Crew {
     std::deque<Pending*> waiting;
     bool serving = false;
   };
+  // Who appends to one mbox file, one after the other.
+  struct Turn {
+    explicit Turn(event::Loop& loop) : free(loop, 1) {}
+    event::Semaphore free;
+    std::size_t users = 0;
+  };
 
   event::Task<Result<std::unique_ptr<Worker>>> hire(Identity who);
   void dismiss(std::unique_ptr<Worker> worker);
@@ -107,8 +113,8 @@ class Crew {
   event::Semaphore room_;
   std::list<std::unique_ptr<Worker>> idle_;  // longest idle first
   std::map<Identity, Group> groups_;
-  std::map<std::string, std::unique_ptr<event::Semaphore>> turns_;  // by mbox file
-  std::size_t waiting_ = 0;  // for a worker while there are as many as may be
+  std::map<std::string, Turn> turns_;  // by mbox file
+  std::size_t waiting_ = 0;            // for a worker while there are as many as may be
   bool ending_ = false;
 };
 

@@ -451,3 +451,19 @@ TEST_CASE("hundreds of deliveries at once into one Maildir all arrive") {
   for (const auto& outcome : outcomes) CHECK(outcome.kind == Kind::delivered);
   CHECK(office.mail_of("nobody").size() == 300);
 }
+
+TEST_CASE("several letters to one mbox file at the same time are appended one after the other") {
+  test::TemporaryDirectory out;
+  const WithAliases aliases(fmt::format("file: {}/mbox\n", out.path()));
+  Office office;
+  std::vector<std::string> recipients;
+  for (int i = 0; i < 20; ++i) recipients.push_back(fmt::format("file+{}@example.org", i));
+  const auto outcomes = office.deliver(recipients);
+  CHECK(outcomes.size() == 20);
+  for (const auto& outcome : outcomes) CHECK(outcome.kind == Kind::expanded);
+  const std::string box = content_of(out / "mbox");
+  std::size_t letters = 0;
+  for (std::size_t at = 0; (at = box.find("\nSubject: x\n\nhello\n\n", at)) != std::string::npos; ++at)
+    ++letters;
+  CHECK(letters == 20);
+}
