@@ -162,25 +162,26 @@ event::Task<> QueueManager::scan_journal() {
   }
   for (const queue::SegmentName& name : *segments) {
     if (daemon_.draining()) co_return;
-    co_await scan_segment(name);
+    (void)co_await scan_segment(name);
   }
 }
 
-event::Task<> QueueManager::scan_segment(queue::SegmentName name) {
+// The scan, which came to the segment's end; an error when it could not. not_found: the segment is void.
+event::Task<Result<queue::SegmentScan>> QueueManager::scan_segment(queue::SegmentName name) {
   Result<queue::SegmentScan> scan = reader_.scan(name);
   if (!scan) {
     if (!scan.error().is(Trouble::not_found))
       log_.warning("{}: {}; see prsuper -s", name.text(), scan.error().text());
-    co_return;
+    co_return scan;
   }
   std::size_t seen = 0;
   while (!daemon_.draining()) {
     Result<std::optional<queue::Found>> found = scan->next();
     if (!found) {
       log_.warning("{}: {}", name.text(), found.error().text());
-      co_return;
+      co_return fail(found.error());
     }
-    if (!*found) co_return;
+    if (!*found) co_return scan;
     if ((*found)->damaged) {
       log_.warning("{}: damaged record at {} in {}: {}; see prsuper -s", (*found)->envelope.id,
                    (*found)->place.offset, name.text(), (*found)->trouble);
@@ -189,6 +190,7 @@ event::Task<> QueueManager::scan_segment(queue::SegmentName name) {
     }
     if (++seen % scan_budget == 0) co_await loop_.yield();
   }
+  co_return fail(Trouble::temporary, "stopping");
 }
 
 // ---- deferred/

@@ -58,7 +58,7 @@ class QueueManager {
   void announce(const protocol::Queued& queued);
   void admit(std::unique_ptr<Message> message);
   event::Task<> scan_journal();
-  event::Task<> scan_segment(queue::SegmentName name);
+  event::Task<Result<queue::SegmentScan>> scan_segment(queue::SegmentName name);
   void admit_found(queue::Found found);
   event::Task<> scan_deferred();
   event::Task<> admit_when_due();
@@ -111,6 +111,7 @@ class QueueManager {
   // upkeep.cc
   event::Task<> keep_journal_durable();
   event::Task<> recycle_segments();
+  event::Task<> recycle_segment(queue::SegmentName name);
 
   daemon::Daemon& daemon_;
   const QmgrConfig& config_;
@@ -134,6 +135,7 @@ class QueueManager {
   bool scanning_deferred_ = false;
   std::size_t flushed_ = 0;  // so many of the next due messages were made due by a flush
   bool pump_waiting_ = false;
+  std::unordered_map<queue::SegmentName, MonoTime> troubled_;  // not recycled before then
   os::Fd intake_;
   event::Notice due_;
   event::Notice dirty_;

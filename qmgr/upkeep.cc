@@ -11,6 +11,8 @@ namespace {
 // An outcome that a power cut takes away repeats a delivery, so it need not be durable at once.
 constexpr Milliseconds sync_interval{500};
 constexpr Milliseconds recycle_interval{500};
+// A segment that cannot be read or written is tried again, and warned of, so often.
+constexpr Seconds trouble_pause{60};
 constexpr std::size_t resolver_limit = 50;
 
 }  // namespace
@@ -74,19 +76,35 @@ event::Task<> QueueManager::recycle_segments() {
       continue;
     }
     for (const queue::SegmentName& name : *idle) {
-      // Messages that cleanup committed and could not announce before it died.
-      co_await scan_segment(name);
-      const Result<std::vector<queue::SegmentName>> still = journal_->idle_segments();
-      if (!still || std::find(still->begin(), still->end(), name) == still->end()) continue;
-      reader_.forget(name);
-      Result<> recycled;
-      co_await workers_.run([&] { recycled = journal_->recycle(name); });
-      if (!recycled)
-        log_.warning("{}: {}", name.text(), recycled.error().text());
-      else
-        journal_->forget(name);
+      const auto troubled = troubled_.find(name);
+      if (troubled == troubled_.end() || troubled->second <= loop_.now()) co_await recycle_segment(name);
     }
   }
+}
+
+event::Task<> QueueManager::recycle_segment(queue::SegmentName name) {
+  // Messages that cleanup committed and could not announce before it died. What was not read to its end may
+  // hold such messages, and is kept.
+  Result<queue::SegmentScan> scan = co_await scan_segment(name);
+  const bool is_void = !scan && scan.error().is(Trouble::not_found);
+  if (daemon_.draining()) co_return;
+  if (!scan && !is_void) {
+    troubled_[name] = loop_.after(trouble_pause);
+    co_return;
+  }
+  const Result<std::vector<queue::SegmentName>> still = journal_->idle_segments();
+  if (!still || std::ranges::find(*still, name) == still->end()) co_return;
+  reader_.forget(name);
+  Result<> recycled;
+  co_await workers_.run(
+      [&] { recycled = is_void ? journal_->recycle_void(name) : journal_->recycle(*scan); });
+  if (recycled || recycled.error().is(Trouble::not_found)) {
+    journal_->forget(name);
+    troubled_.erase(name);
+    co_return;
+  }
+  log_.warning("{}: {}", name.text(), recycled.error().text());
+  troubled_[name] = loop_.after(trouble_pause);
 }
 
 void add_process_limits(const config::Values& values, StringMap<unsigned>& limits) {

@@ -172,6 +172,18 @@ class SystemFiles final : public Files {
     return {};
   }
 
+  Result<WrittenRange> written_range(int fd, std::uint64_t offset) override {
+    (void)::posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+    const off_t size = ::lseek(fd, 0, SEEK_END);
+    if (size < 0) return fail_on(errno, "seek", fd);
+    const WrittenRange all{offset, std::max(static_cast<std::uint64_t>(size), offset)};
+    const off_t begin = ::lseek(fd, static_cast<off_t>(offset), SEEK_DATA);
+    if (begin < 0 && errno == ENXIO) return WrittenRange{all.end, all.end};
+    const off_t end = begin < 0 ? -1 : ::lseek(fd, begin, SEEK_HOLE);
+    if (end < 0) return all;
+    return WrittenRange{static_cast<std::uint64_t>(begin), static_cast<std::uint64_t>(end)};
+  }
+
   Result<> rename(const std::string& from, const std::string& to) override {
     if (::rename(from.c_str(), to.c_str()) < 0) {
       return fail_on(errno, "rename", fmt::format("{} to {}", from, to));

@@ -37,6 +37,11 @@ struct FileStatus {
   WallTime changed;  // ctime: when the inode last changed, which no one can set back
 };
 
+struct WrittenRange {
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+};
+
 class Files {
  public:
   virtual ~Files() = default;
@@ -57,6 +62,10 @@ class Files {
   // Reserves blocks so that later writes in the range cannot meet a full disk; the size grows.
   virtual Result<> allocate(int fd, std::uint64_t offset, std::uint64_t length) = 0;
   virtual Result<> truncate(int fd, std::uint64_t length) = 0;
+  // The next range at `offset` or behind it that was written; empty, at the file's end, when there is none.
+  // What lies between ranges reads as zeros. File systems that cannot tell call everything written. Moves the
+  // file position and turns read-ahead off, which would make data of what was never written.
+  virtual Result<WrittenRange> written_range(int fd, std::uint64_t offset) = 0;
 
   virtual Result<> rename(const std::string& from, const std::string& to) = 0;  // replaces `to`
   virtual Result<> link(const std::string& from, const std::string& to) = 0;    // EEXIST if `to` exists

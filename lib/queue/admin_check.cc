@@ -6,14 +6,12 @@
 #include <fmt/core.h>
 
 #include "lib/queue/admin.h"
-#include "lib/queue/file_bytes.h"
 
 namespace postrider::queue {
 
 namespace {
 
 constexpr Seconds far_future{60 * 24 * 3600};
-constexpr std::uint64_t most_damaged_bytes = 64U << 20;
 
 // The structure check of the shelves: one file at a time, then what several files say together.
 class Check {
@@ -143,29 +141,13 @@ class Check {
           break;
         }
         if (!*found) break;
-        if ((*found)->damaged) save_record(path, **found);
+        // The segment is left as it is; a copy of the record goes where an administrator finds it.
+        if ((*found)->damaged)
+          note(path,
+               fmt::format("{} at {}: {}", (*found)->envelope.id, (*found)->place.offset, (*found)->trouble),
+               repair_ && store_.keep_damaged_record((*found)->place, (*found)->record_bytes));
       }
     }
-  }
-
-  // The segment is left as it is; a copy of the record goes where an administrator finds it.
-  void save_record(const std::string& path, const Found& found) {
-    const std::string text =
-        fmt::format("{} at {}: {}", found.envelope.id, found.place.offset, found.trouble);
-    bool saved = false;
-    if (repair_ && found.record_bytes <= most_damaged_bytes) {
-      const auto fd = files_.open(path, O_RDONLY | O_NOFOLLOW);
-      if (fd) {
-        const auto bytes =
-            read_exactly(files_, fd->get(), found.place.offset, static_cast<std::size_t>(found.record_bytes));
-        if (bytes)
-          saved =
-              store_
-                  .keep_damaged(fmt::format("{}.{}", found.place.segment.text(), found.place.offset), *bytes)
-                  .has_value();
-      }
-    }
-    note(path, text, saved);
   }
 
   std::string below_root(const std::string& path) const { return path.substr(layout_.root().size() + 1); }

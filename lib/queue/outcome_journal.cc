@@ -16,6 +16,7 @@
 #include "lib/queue/file_bytes.h"
 #include "lib/queue/segment.h"
 #include "lib/queue/segment_scan.h"
+#include "lib/queue/spill.h"
 
 // active/outcome.<n>: entries of 32 bytes, the first one states the version. Each entry is a fact that
 // stays true, so files may overlap and are read in the order of their numbers; an entry whose checksum
@@ -139,6 +140,7 @@ struct OutcomeJournal::State {
   Result<> recover();
   Result<std::size_t> read_file(std::uint64_t number);
   Result<> start_file();
+  Result<> recycle(SegmentName name) const;
   std::string summary() const;
 };
 
@@ -448,24 +450,44 @@ Result<std::vector<SegmentName>> OutcomeJournal::idle_segments() const {
   return idle;
 }
 
-Result<> OutcomeJournal::recycle(SegmentName name) {
+Result<> OutcomeJournal::recycle(const SegmentScan& scan) {
   State& state = *state_;
-  const std::string path = state.layout.segment(name);
-  auto fd = state.files.open(path, O_RDWR | O_NOFOLLOW);
+  const SegmentName name = scan.segment();
+  if (!scan.read_whole()) return fail(Trouble::temporary, name.text() + ": not read to its end");
+  SpillStore store(state.files, state.layout);
+  for (const SegmentScan::Damage& damage : scan.damage())
+    if (auto kept = store.keep_damaged_record(damage.place, damage.bytes); !kept) return kept;
+  return state.recycle(name);
+}
+
+Result<> OutcomeJournal::recycle_void(SegmentName name) {
+  State& state = *state_;
+  const auto fd = state.files.open(state.layout.segment(name), O_RDONLY | O_NOFOLLOW);
   if (!fd) return fail(fd.error());
-  const auto status = state.files.fstat(fd->get());
+  const auto start = read_exactly(state.files, fd->get(), 0, 64);
+  if (!start) return fail(start.error());
+  const auto header = decode_segment_header(*start);
+  if (!header || header->name.serial != 0) return fail(Trouble::temporary, name.text() + ": is not void");
+  return state.recycle(name);
+}
+
+Result<> OutcomeJournal::State::recycle(SegmentName name) const {
+  const std::string path = layout.segment(name);
+  auto fd = files.open(path, O_RDWR | O_NOFOLLOW);
+  if (!fd) return fail(fd.error());
+  const auto status = files.fstat(fd->get());
   if (!status) return fail(status.error());
   // Void first: the rename may be undone by a crash, and then nothing in here may come back to life.
-  auto done = state.files.pwrite(fd->get(), encode(SegmentHeader{{}, 0, status->size}), 0);
-  if (done) done = state.files.fdatasync(fd->get());
+  auto done = files.pwrite(fd->get(), encode(SegmentHeader{{}, 0, status->size}), 0);
+  if (done) done = files.fdatasync(fd->get());
   if (!done) return done;
   std::size_t pooled = 0;
-  (void)state.files.list(state.layout.pool(), [&](std::string_view free) {
+  (void)files.list(layout.pool(), [&](std::string_view free) {
     if (free.starts_with("free.")) ++pooled;
     return true;
   });
-  if (pooled >= state.options.pool_limit) return state.files.unlink(path);
-  return state.files.rename(path, state.layout.pool() + "/free." + name.text());
+  if (pooled >= options.pool_limit) return files.unlink(path);
+  return files.rename(path, layout.pool() + "/free." + name.text());
 }
 
 void OutcomeJournal::forget(SegmentName name) { state_->segments.erase(name); }

@@ -17,6 +17,7 @@
 #include "lib/os/files.h"
 #include "lib/queue/envelope.h"
 #include "lib/queue/layout.h"
+#include "lib/queue/queue_reader.h"
 
 namespace postrider::queue {
 
@@ -57,9 +58,14 @@ class OutcomeJournal {
   // Segments without a known message left, except each slot's newest while the slot is in use. Before
   // recycle() scan each once more for messages cleanup could not announce.
   Result<std::vector<SegmentName>> idle_segments() const;
-  // Makes the segment's header void, durably, then moves it to the pool. Blocks on the disk. From any
-  // thread, but not while the owner uses the segment; then call forget() in the owner's thread.
-  Result<> recycle(SegmentName name);
+  // Of the segment that `scan` read, every message of which the owner knows to be gone: keeps a copy of each
+  // damaged record in corrupt/, makes the header void, durably, then moves the file to the pool. Refused
+  // (temporary) when the scan did not come to the end: behind that may be messages nobody has seen. Blocks on
+  // the disk. From any thread, but not while the owner uses the segment; then call forget() in the owner's.
+  Result<> recycle(const SegmentScan& scan);
+  // The same for a segment whose header is void already: a crash came between that and the move. Refused
+  // (temporary) when it holds anything.
+  Result<> recycle_void(SegmentName name);
   void forget(SegmentName name);
 
   std::size_t live_messages() const;

@@ -86,6 +86,16 @@ class SegmentScan {
   // After the end: where the next record would begin, for resuming a scan of a live segment.
   std::uint32_t end() const;
 
+  SegmentName segment() const;
+  // Whether next() has gone from the segment's first record to its end: what recycling takes for granted.
+  bool read_whole() const;
+  // The extents of the damaged records reported so far, for keeping copies of them.
+  struct Damage {
+    Place place;
+    std::uint64_t bytes = 0;
+  };
+  const std::vector<Damage>& damage() const;
+
  private:
   friend class QueueReader;
   struct State;

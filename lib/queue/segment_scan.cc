@@ -19,6 +19,9 @@ SegmentScan::~SegmentScan() = default;
 
 Result<std::optional<Found>> SegmentScan::next() { return state_->next(); }
 void SegmentScan::report_tail(bool yes) { state_->report_tail = yes; }
+SegmentName SegmentScan::segment() const { return state_->segment(); }
+bool SegmentScan::read_whole() const { return state_->read_whole(); }
+const std::vector<SegmentScan::Damage>& SegmentScan::damage() const { return state_->damage(); }
 std::uint32_t SegmentScan::end() const { return static_cast<std::uint32_t>(state_->end()); }
 
 // The range as a view, valid until the next call; shorter only where the file ends.
@@ -26,7 +29,7 @@ Result<std::string_view> SegmentScan::State::view(std::uint64_t at, std::uint64_
   if (at >= buffer_at_ && at + length <= buffer_at_ + buffer_.size())
     return std::string_view(buffer_).substr(static_cast<std::size_t>(at - buffer_at_),
                                             static_cast<std::size_t>(length));
-  const std::uint64_t wanted = std::min(std::max(length, buffer_bytes), header_.bytes - at);
+  const std::uint64_t wanted = std::min(length, header_.bytes - at);
   auto bytes = read_exactly(files_, fd_.get(), at, static_cast<std::size_t>(wanted));
   if (!bytes) return fail(bytes.error());
   buffer_ = std::move(*bytes);
@@ -44,6 +47,7 @@ Result<std::optional<Found>> SegmentScan::State::next() {
   if (ready_.empty()) return std::optional<Found>();
   Found found = std::move(ready_.front());
   ready_.pop_front();
+  if (found.damaged) damage_.push_back({found.place, found.record_bytes});
   return std::optional<Found>(std::move(found));
 }
 
@@ -73,23 +77,37 @@ Result<bool> SegmentScan::State::look() {
   return true;
 }
 
+// The bytes from position_ on, at least a header of them, which moves over what was never written: that is
+// most of a segment whose writer was killed. Empty at the end of the segment.
+Result<std::string_view> SegmentScan::State::stretch() {
+  const std::uint64_t buffered = buffer_at_ + buffer_.size();
+  if (position_ >= buffer_at_ && position_ + record_header_bytes <= buffered)
+    return view(position_, buffered - position_);
+  while (position_ + record_header_bytes <= header_.bytes) {
+    const auto written = files_.written_range(fd_.get(), position_);
+    if (!written) return fail(written.error());
+    position_ = std::max(position_, written->begin / 8 * 8);
+    const std::uint64_t end = std::min(written->end, header_.bytes);
+    if (position_ + record_header_bytes <= end)
+      return view(position_, std::min(buffer_bytes, end - position_));
+    position_ = round_up(std::max(end, position_ + 1), 8);
+  }
+  return std::string_view();
+}
+
 // Moves position_ to the next record header; false when there is none.
 Result<bool> SegmentScan::State::find_record() {
-  while (position_ + record_header_bytes <= header_.bytes) {
-    const std::uint64_t length = std::min(buffer_bytes, header_.bytes - position_);
-    const auto bytes = view(position_, length);
+  for (;;) {
+    const auto bytes = stretch();
     if (!bytes) return fail(bytes.error());
-    std::size_t at = 0;
-    while ((at = bytes->find(record_magic, at)) != std::string_view::npos &&
-           at + record_header_bytes <= length) {
-      if ((position_ + at) % 8 == 0 && decode_record_header(bytes->substr(at), header_, position_ + at)) {
-        position_ += at;
-        return true;
-      }
-      ++at;
+    if (bytes->empty()) break;
+    for (std::size_t at = 0; (at = bytes->find(record_magic, at)) != std::string_view::npos; ++at) {
+      if ((position_ + at) % 8 != 0) continue;
+      if (!decode_record_header(bytes->substr(at), header_, position_ + at)) continue;
+      position_ += at;
+      return true;
     }
-    if (length < buffer_bytes) break;
-    position_ += (length - record_header_bytes) / 8 * 8 + 8;  // a header may straddle two buffers
+    position_ += (bytes->size() - record_header_bytes) / 8 * 8 + 8;  // a header may straddle two buffers
   }
   position_ = header_.bytes;
   return false;

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t copy_bytes = 256U << 10;
 constexpr std::uint64_t max_status_region = 64U << 20;
+constexpr std::uint64_t max_damaged_bytes = 1U << 30;  // the largest segment
 // Status blocks beyond this and beyond the message itself are worth a rewrite.
 constexpr std::uint64_t rewrite_status_bytes = 64U << 10;
 
@@ -236,6 +237,15 @@ Result<> SpillStore::keep_damaged(const std::string& name, std::string_view byte
   if (name.empty() || name.front() == '.' || name.find('/') != std::string::npos)
     return fail(Trouble::permanent, "not a file name: " + name);
   return os::replace_file(files_, layout_.shelf(Shelf::corrupt) + "/" + name, bytes, 0600);
+}
+
+Result<> SpillStore::keep_damaged_record(Place place, std::uint64_t bytes) {
+  if (bytes > max_damaged_bytes) return fail(Trouble::permanent, "damaged record is too long to be kept");
+  const auto fd = files_.open(layout_.segment(place.segment), O_RDONLY | O_NOFOLLOW);
+  if (!fd) return fail(fd.error());
+  const auto record = read_exactly(files_, fd->get(), place.offset, static_cast<std::size_t>(bytes));
+  if (!record) return fail(record.error());
+  return keep_damaged(fmt::format("{}.{}", place.segment.text(), place.offset), *record);
 }
 
 }  // namespace postrider::queue

@@ -62,6 +62,8 @@ class SpillStore {
 
   // Keeps bytes that are no valid message in corrupt/<name>, for the administrator.
   Result<> keep_damaged(const std::string& name, std::string_view bytes);
+  // The same for the record, of so many bytes, that a segment has there.
+  Result<> keep_damaged_record(Place place, std::uint64_t bytes);
 
   const Layout& layout() const { return layout_; }
 

@@ -84,6 +84,9 @@ class WatchedFiles : public Files {
     call.offset = length;
     return watched(call, [&] { return under_.truncate(fd, length); });
   }
+  Result<WrittenRange> written_range(int fd, std::uint64_t offset) override {
+    return watched(on("written_range", fd), [&] { return under_.written_range(fd, offset); });
+  }
   Result<> rename(const std::string& from, const std::string& to) override {
     const auto result = watched(changing("rename", from, to), [&] { return under_.rename(from, to); });
     if (result) {

@@ -123,6 +123,24 @@ TEST_CASE("allocated space makes the file grow and reads as zeros") {
   CHECK(content_of(directory / "x") == std::string(2, '\0'));
 }
 
+TEST_CASE("data is found behind a hole, and the end of the file where there is none") {
+  const TemporaryDirectory directory;
+  Files& files = system_files();
+  auto fd = files.open(directory / "file", O_RDWR | O_CREAT);
+  REQUIRE(fd);
+  REQUIRE(files.truncate(fd->get(), 4U << 20));
+  REQUIRE(files.pwrite(fd->get(), "data", 2U << 20));
+  const auto first = files.written_range(fd->get(), 0);
+  REQUIRE(first);
+  CHECK(first->begin <= 2U << 20);
+  CHECK(first->end >= (2U << 20) + 4);
+  CHECK(files.written_range(fd->get(), (2U << 20) + 1)->begin == (2U << 20) + 1);
+  CHECK(files.written_range(fd->get(), 3U << 20)->end == 4U << 20);
+  const auto behind = files.written_range(fd->get(), 8U << 20);
+  CHECK((behind->begin == 8U << 20 && behind->end == 8U << 20));
+  CHECK_FALSE(files.written_range(-1, 0));
+}
+
 TEST_CASE("errors name the operation and the path, for descriptors too") {
   const TemporaryDirectory directory;
   Files& files = system_files();

@@ -84,6 +84,15 @@ inline std::vector<Found> scan_all(os::Files& files, const Layout& layout, Segme
   }
 }
 
+// A scan that came to the end, as recycling wants it.
+inline SegmentScan read_to_end(const QueueDirectory& queue, SegmentName name) {
+  QueueReader reader(os::system_files(), queue.layout);
+  auto scan = reader.scan(name).value();
+  while (scan.next().value()) {
+  }
+  return scan;
+}
+
 inline std::string file_bytes(const std::string& path) {
   return os::read_file(os::system_files(), path, 1U << 30).value();
 }

@@ -229,7 +229,7 @@ TEST_CASE("a segment is idle when its messages are gone and its writer moved on"
   }
   REQUIRE(journal->idle_segments()->size() == 1);
   CHECK(journal->idle_segments()->front() == name);
-  REQUIRE(journal->recycle(name));
+  REQUIRE(journal->recycle(read_to_end(queue, name)));
   journal->forget(name);
   CHECK(queue.segments().empty());
   CHECK(queue.names(queue.layout.pool()).size() == 1);
@@ -240,7 +240,7 @@ TEST_CASE("a segment is idle when its messages are gone and its writer moved on"
 TEST_CASE("a message announced after its segment was used again is not found") {
   Queue queue(1);
   auto journal = queue.open();
-  REQUIRE(journal->recycle(queue.places[0].segment));
+  REQUIRE(journal->recycle(read_to_end(queue, queue.places[0].segment)));
   QueueReader reader(os::system_files(), queue.layout);
   const auto late = reader.read(queue.places[0]);
   REQUIRE_FALSE(late);
@@ -257,7 +257,7 @@ TEST_CASE("a crash between voiding a segment and moving it brings nothing back")
   }
   const SegmentName name = queue.places[0].segment;
   files.fail_call(1, EIO, "rename");
-  CHECK_FALSE(journal->recycle(name));
+  CHECK_FALSE(journal->recycle(read_to_end(queue, name)));
   journal.reset();  // without flush: the outcomes are lost
   journal = queue.open();
   QueueReader reader(os::system_files(), queue.layout);
@@ -265,8 +265,68 @@ TEST_CASE("a crash between voiding a segment and moving it brings nothing back")
   REQUIRE_FALSE(scan);
   CHECK(scan.error().is(Trouble::not_found));
   REQUIRE(journal->idle_segments()->size() == 1);
-  REQUIRE(journal->recycle(name));
+  REQUIRE(journal->recycle_void(name));
   CHECK(queue.segments().empty());
+}
+
+TEST_CASE("a segment that was not read to its end is not used again") {
+  Queue queue(2);
+  auto journal = queue.open();
+  const SegmentName name = queue.places[0].segment;
+  QueueReader reader(os::system_files(), queue.layout);
+  auto unread = reader.scan(name);
+  REQUIRE(unread);
+  REQUIRE(unread->next());  // the first of two
+  CHECK_FALSE(journal->recycle(*unread));
+  auto late = reader.scan(name, queue.places[1].offset);  // to the end, but not from the beginning
+  REQUIRE(late);
+  while (late->next().value()) {
+  }
+  CHECK_FALSE(journal->recycle(*late));
+  CHECK_FALSE(journal->recycle_void(name));
+  CHECK(reader.read(queue.places[1]));
+}
+
+TEST_CASE("a scan that fails half-way does not lead to a segment being used again") {
+  Queue queue(2);
+  auto journal = queue.open();
+  const SegmentName name = queue.places[0].segment;
+  os::test::FaultyFiles files;
+  QueueReader reader(files, queue.layout);
+  auto scan = reader.scan(name);
+  REQUIRE(scan);
+  files.fail_from(1, EIO, "pread");
+  CHECK_FALSE(scan->next());
+  CHECK_FALSE(journal->recycle(*scan));
+}
+
+TEST_CASE("a damaged record is kept in corrupt/ before its segment is used again") {
+  Queue queue(3);
+  auto journal = queue.open();
+  const Place damaged = queue.places[0];
+  const std::string path = queue.layout.segment(damaged.segment);
+  const std::string before = file_bytes(path);
+  overwrite(path, "X", damaged.offset + record_header_bytes + 4);
+  const SegmentScan scan = read_to_end(queue, damaged.segment);
+  REQUIRE(scan.damage().size() == 1);
+  REQUIRE(journal->recycle(scan));
+  const std::string kept = file_bytes(queue.layout.shelf(Shelf::corrupt) + "/" + damaged.segment.text() +
+                                      "." + std::to_string(damaged.offset));
+  CHECK(kept.size() > record_header_bytes);
+  CHECK(kept.substr(0, record_header_bytes) == before.substr(damaged.offset, record_header_bytes));
+}
+
+TEST_CASE("a segment stays when the damaged record in it cannot be kept") {
+  Queue queue(3);
+  os::test::FaultyFiles files;
+  auto journal = queue.open(files);
+  const Place damaged = queue.places[0];
+  overwrite(queue.layout.segment(damaged.segment), "X", damaged.offset + record_header_bytes + 4);
+  const SegmentScan scan = read_to_end(queue, damaged.segment);
+  files.fail_call(1, ENOSPC, "write");
+  CHECK_FALSE(journal->recycle(scan));
+  QueueReader reader(os::system_files(), queue.layout);
+  CHECK(reader.read(queue.places[1]));
 }
 
 TEST_CASE("the pool is bounded") {
@@ -274,7 +334,7 @@ TEST_CASE("the pool is bounded") {
   auto journal = queue.open(os::system_files(), {.pool_limit = 2});
   const auto segments = queue.segments();
   REQUIRE(segments.size() > 3);
-  for (const SegmentName name : segments) REQUIRE(journal->recycle(name));
+  for (const SegmentName name : segments) REQUIRE(journal->recycle(read_to_end(queue, name)));
   CHECK(queue.names(queue.layout.pool()).size() == 2);
 }
 

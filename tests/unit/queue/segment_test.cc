@@ -243,6 +243,21 @@ TEST_CASE("a scan of a live segment goes on where it ended") {
   CHECK((*found)->place == later[0]);
 }
 
+TEST_CASE("the unwritten rest of a large segment is not read by a scan") {
+  QueueDirectory queue;
+  os::test::FaultyFiles files;
+  SegmentWriter writer(os::system_files(), queue.clock, queue.log, queue.layout, 0, 64U << 20, 0);
+  const auto places = commit_each(writer, letters(queue, 1, 200));
+  QueueReader reader(files, queue.layout);
+  auto scan = reader.scan(places[0].segment);
+  REQUIRE(scan);
+  const std::size_t before = files.calls("pread");
+  REQUIRE(*scan->next());
+  CHECK_FALSE(*scan->next());
+  CHECK(scan->read_whole());
+  CHECK(files.calls("pread") - before <= 3);
+}
+
 TEST_CASE("whatever call fails, an acknowledged message is there and the writer recovers") {
   for (const int os_error : {EIO, ENOSPC, EMFILE}) {
     for (std::size_t k = 1;; ++k) {
