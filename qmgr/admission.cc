@@ -185,12 +185,36 @@ event::Task<Result<queue::SegmentScan>> QueueManager::scan_segment(queue::Segmen
     if ((*found)->damaged) {
       log_.warning("{}: damaged record at {} in {}: {}; see prsuper -s", (*found)->envelope.id,
                    (*found)->place.offset, name.text(), (*found)->trouble);
-    } else if (journal_->arrived((*found)->place)) {
+    } else if (journal_->arrived((*found)->place) && !settled_before(**found)) {
       admit_found(std::move(**found));
     }
     if (++seen % scan_budget == 0) co_await loop_.yield();
   }
   co_return fail(Trouble::temporary, "stopping");
+}
+
+// Whether a qmgr that was killed, or the power with it, had done with the message and could not say so.
+bool QueueManager::settled_before(const queue::Found& found) {
+  const queue::QueueId id = found.envelope.id;
+  // Put aside: the file counts. It is tried when its time comes, and the record not at all.
+  for (const queue::Shelf shelf : {queue::Shelf::deferred, queue::Shelf::hold}) {
+    if (!store_.exists(shelf, id)) continue;
+    const Result<queue::SpilledMessage> spilled = store_.read(shelf, id);
+    if (!spilled || spilled->envelope.arrival != found.envelope.arrival ||
+        spilled->envelope.sender != found.envelope.sender)
+      continue;
+    journal_->spilled(found.place);
+    dirty_.notify();
+    return true;
+  }
+  // The content file was durable before the record was; it goes when the message has been delivered.
+  if (!found.in_content_file) return false;
+  const Result<os::FileStatus> content = daemon_.files().lstat(layout_.content(id));
+  if (content || !content.error().is(Trouble::not_found)) return false;
+  log_.info("{}: was delivered before the last stop", id);
+  journal_->removed(found.place);
+  dirty_.notify();
+  return true;
 }
 
 // ---- deferred/
@@ -239,7 +263,11 @@ event::Task<> QueueManager::admit_when_due() {
 
 // `forced`: a flush, which tries what is not due as well.
 bool QueueManager::activate_deferred(queue::QueueId id, bool forced) {
-  if (active_.contains(id)) return false;
+  if (const auto active = active_.find(id); active != active_.end()) {
+    // Another message of this id is on its way, from the journal: the file's turn comes when that has left.
+    if (active->second->place) index_.add(id, daemon_.clock().wall() + Seconds{2});
+    return false;
+  }
   Result<queue::SpilledMessage> spilled = store_.read(queue::Shelf::deferred, id);
   if (!spilled) {
     if (!spilled.error().is(Trouble::not_found)) {

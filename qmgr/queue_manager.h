@@ -59,6 +59,7 @@ class QueueManager {
   void admit(std::unique_ptr<Message> message);
   event::Task<> scan_journal();
   event::Task<Result<queue::SegmentScan>> scan_segment(queue::SegmentName name);
+  bool settled_before(const queue::Found& found);
   void admit_found(queue::Found found);
   event::Task<> scan_deferred();
   event::Task<> admit_when_due();
