@@ -49,6 +49,9 @@ Result<> create_queue_directories(os::Files& files, const Layout& layout) {
     if (auto made = os::make_directories(files, directory, 0700); !made) return made;
   for (const char letter : std::string_view("0123456789ABCDEF"))
     if (auto made = os::make_directories(files, root + "/deferred/" + letter, 0700); !made) return made;
+  // Whoever made them may have been killed before this.
+  for (const auto& directory : {root, layout.incoming(), root + "/deferred"})
+    if (auto synced = files.sync_directory(directory); !synced) return synced;
   return {};
 }
 

@@ -96,6 +96,7 @@ struct SegmentState {
 struct OutcomeFile {
   std::uint64_t number = 0;
   os::Fd fd;
+  bool named = false;  // its entry in active/ is durable
 };
 
 std::string file_name(std::uint64_t number) { return fmt::format("outcome.{:016x}", number); }
@@ -267,7 +268,7 @@ Result<> OutcomeJournal::State::start_file() {
   const auto written_summary = files.pwrite(fd->get(), bytes, 0);
   const std::lock_guard guard(mutex);
   if (file) superseded.push_back(file->number);
-  file = std::make_shared<OutcomeFile>(OutcomeFile{newest, std::move(*fd)});
+  file = std::make_shared<OutcomeFile>(OutcomeFile{newest, std::move(*fd), false});
   if (!written_summary) return written_summary;
   broken = false;
   ++written;
@@ -414,7 +415,9 @@ Result<> OutcomeJournal::sync() {
     reached = state.written;
   }
   auto synced = state.files.fdatasync(file->fd.get());
-  if (synced && !superseded.empty()) synced = state.files.sync_directory(state.layout.active());
+  // A file whose name is lost is no journal, whatever was synced in it.
+  if (synced && !file->named) synced = state.files.sync_directory(state.layout.active());
+  if (synced) file->named = true;
   if (!synced) {
     const std::lock_guard guard(state.mutex);
     state.broken = true;  // a second fdatasync would prove nothing

@@ -329,6 +329,16 @@ TEST_CASE("a segment stays when the damaged record in it cannot be kept") {
   CHECK(reader.read(queue.places[1]));
 }
 
+TEST_CASE("the name of the first outcome file is durable before a content file goes") {
+  Queue queue(1);
+  os::test::RecordingFiles files;
+  auto journal = queue.open(files);
+  std::size_t synced = 0;
+  for (const auto& change : files.changes())
+    if (change.name == "sync_directory" && change.path == queue.layout.active()) ++synced;
+  CHECK(synced == 1);
+}
+
 TEST_CASE("the pool is bounded") {
   Queue queue(60);
   auto journal = queue.open(os::system_files(), {.pool_limit = 2});
