@@ -5,6 +5,7 @@
 #include <optional>
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <fmt/core.h>
 
@@ -17,6 +18,10 @@ namespace postrider::mailbox {
 namespace {
 
 constexpr std::size_t copy_block = 128 * 1024;
+constexpr std::size_t most_settled = 4096;
+constexpr int most_levels = 16;
+// Every file system has made a new name durable by itself after this long.
+constexpr Seconds long_since{600};
 
 std::string parent_of(const std::string& path) {
   const auto slash = path.rfind('/');
@@ -208,9 +213,10 @@ void MaildirDelivery::write_temporary(const Delivery& delivery, Work& work) {
 void MaildirDelivery::put_in_place(std::span<Work> work) {
   for (auto& one : work) {
     if (!one.temporary) continue;
+    const auto settled = settle_names(*one.directory);
     const std::string from = fmt::format("{}/tmp/{}", *one.directory, one.base);
     const std::string to = fmt::format("{}/new/{}", *one.directory, one.name);
-    auto renamed = files_.rename(from, to);
+    auto renamed = settled ? files_.rename(from, to) : settled;
     if (!renamed && renamed.error().is(Trouble::not_found)) {
       // new/ may be missing from a Maildir made by hand.
       if (const auto made = create_maildir(files_, *one.directory); made) renamed = files_.rename(from, to);
@@ -247,6 +253,29 @@ void MaildirDelivery::sync_directories(std::span<Work> work) {
   }
   // A note that is lost makes the quota generous until the next count, never the mail.
   for (const auto& [root, sums] : stored) (void)note_quota(files_, root, sums.first, sums.second);
+}
+
+// Makes the names of the Maildir and of what is above it durable when they are new: whoever made them may
+// have been killed before he did so, or may not have come to it yet. Once for each Maildir and process.
+Result<> MaildirDelivery::settle_names(const std::string& directory) {
+  if (settled_.contains(directory)) return {};
+  const auto self = ::geteuid();
+  std::string path = directory + "/new";
+  for (int level = 0; level < most_levels && path.size() > 1; ++level) {
+    // We made only what belongs to us.
+    const auto status = files_.stat(path);
+    if (!status || status->uid != self) break;
+    path = parent_of(path);
+    const auto above = files_.stat(path);
+    if (!above) break;
+    if (clock_.wall() - above->modified > long_since) continue;
+    const auto synced = files_.sync_directory(path);
+    if (!synced && synced.error().is(Trouble::access)) break;
+    if (!synced) return synced;
+  }
+  if (settled_.size() >= most_settled) settled_.clear();
+  settled_.insert(directory);
+  return {};
 }
 
 }  // namespace postrider::mailbox

@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "lib/base/clock.h"
@@ -56,12 +57,14 @@ class MaildirDelivery {
   void check_quotas(std::span<const Delivery> batch, std::span<Work> work);
   void put_in_place(std::span<Work> work);
   void sync_directories(std::span<Work> work);
+  Result<> settle_names(const std::string& directory);
 
   os::Files& files_;
   const Clock& clock_;
   UniqueNames names_;
   unsigned sync_threads_;
-  std::unique_ptr<Workers> workers_;  // made when first needed
+  std::unique_ptr<Workers> workers_;         // made when first needed
+  std::unordered_set<std::string> settled_;  // Maildirs whose own names are known to be durable
 };
 
 // Makes cur, new and tmp of a Maildir and what is missing above, durable, mode 0700. A folder of a

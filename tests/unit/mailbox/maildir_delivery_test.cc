@@ -217,3 +217,28 @@ TEST_CASE("nothing is reported before file and directory are durable, in that or
   CHECK(renamed == 3);
   CHECK(directory_durable);
 }
+
+TEST_CASE(
+    "a young Maildir that somebody else made is made durable with the first delivery into it, an old one "
+    "not") {
+  TemporaryDirectory dir;
+  ManualClock clock;
+  const auto names_synced = [&](const char* user) {
+    const std::string home = dir / user;
+    REQUIRE(::mkdir(home.c_str(), 0700) == 0);
+    for (const char* part : {"/m", "/m/tmp", "/m/new", "/m/cur"})
+      REQUIRE(::mkdir((home + part).c_str(), 0700) == 0);
+    const auto status = os::system_files().stat(home);
+    REQUIRE(status);
+    clock.set_wall(status->modified + (user == std::string_view("old") ? Seconds{86400} : Seconds{1}));
+    os::test::RecordingFiles files;
+    MaildirDelivery agent(files, clock, "host", 0);
+    std::size_t synced = 0;
+    for (int i = 0; i < 2; ++i) REQUIRE(agent.deliver(delivery(home + "/m", "", "text\n")));
+    for (const auto& call : files.changes())
+      if (call.name == "sync_directory" && (call.path == home || call.path == home + "/m")) ++synced;
+    return synced;
+  };
+  CHECK(names_synced("young") == 2);  // home and m, once
+  CHECK(names_synced("old") == 0);
+}
