@@ -57,22 +57,39 @@ void remove_abandoned(os::Files& files, const std::string& lock_path, std::uint6
 
 }  // namespace
 
-// An empty descriptor when the lock file exists already.
+// An empty descriptor when the lock file exists already. It gets its name with its holder in it: one whose
+// maker was killed before he wrote that would be in everybody's way until it is stale.
 Result<DotLock::Created> DotLock::try_create(os::Files& files, const std::string& lock_path) {
-  auto fd = files.open(lock_path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-  if (!fd) {
-    if (fd.error().os_error() == EEXIST) return Created{};
-    return fail(fd.error());
-  }
+  static std::atomic<unsigned> serial = 0;
+  const std::string unnamed = fmt::format("{}.{}-{}.new", lock_path, ::getpid(), serial++);
+  const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+  auto fd = files.open(unnamed, flags, 0600);
+  if (!fd) return fail(fd.error());
   const auto status = files.fstat(fd->get());
   if (!status) {
-    (void)files.unlink(lock_path);
+    (void)files.unlink(unnamed);
     return fail(status.error());
   }
   // What is written only helps others to find a dead holder: a full disk must not keep anyone from
   // deleting mail.
   (void)files.write(fd->get(), fmt::format("{}:{}", ::getpid(), host_name()));
-  return Created{std::move(*fd), status->inode};
+  const auto named = files.link(unnamed, lock_path);
+  (void)files.unlink(unnamed);
+  if (named) return Created{std::move(*fd), status->inode};
+  const int why = named.error().os_error();
+  if (why == EEXIST) return Created{};
+  if (why != EPERM && why != EOPNOTSUPP && why != ENOSYS) return fail(named.error());
+  // A file system without hard links: the name first.
+  fd = files.open(lock_path, flags, 0600);
+  if (!fd && fd.error().os_error() == EEXIST) return Created{};
+  if (!fd) return fail(fd.error());
+  const auto created = files.fstat(fd->get());
+  if (!created) {
+    (void)files.unlink(lock_path);
+    return fail(created.error());
+  }
+  (void)files.write(fd->get(), fmt::format("{}:{}", ::getpid(), host_name()));
+  return Created{std::move(*fd), created->inode};
 }
 
 DotLock::DotLock(os::Files& files, std::string lock_path, Created created)

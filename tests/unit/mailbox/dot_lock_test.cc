@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 
 #include "tests/unit/mailbox/mailbox_files.h"
+#include "tests/unit/os/faulty_files.h"
 
 using namespace postrider;
 using namespace postrider::mailbox;
@@ -32,6 +33,25 @@ TEST_CASE("a lock file names its holder and goes with the lock") {
   }
   CHECK(test::names_in(dir.path()).empty());
   CHECK(DotLock::acquire(files, system_clock_of_test, dir / "list", one_try).has_value());
+}
+
+TEST_CASE("a lock file has its holder in it before it has its name, where there are hard links") {
+  TemporaryDirectory dir;
+  os::test::RecordingFiles files;
+  REQUIRE(DotLock::acquire(files, system_clock_of_test, dir / "list"));
+  bool named = false;
+  for (const auto& call : files.changes()) {
+    if (call.name == "write") CHECK_FALSE(named);
+    if (call.path == dir / "list.lock") CHECK(call.name == "unlink");
+    named = named || (call.name == "link" && call.other == dir / "list.lock");
+  }
+  CHECK(named);
+  os::test::FaultyFiles linkless;
+  linkless.fail_from(1, EPERM, "link");
+  const auto lock = DotLock::acquire(linkless, system_clock_of_test, dir / "list", one_try);
+  REQUIRE(lock);
+  CHECK(content_of(dir / "list.lock").starts_with(fmt::format("{}:", ::getpid())));
+  CHECK_FALSE(DotLock::acquire(linkless, system_clock_of_test, dir / "list", one_try));
 }
 
 TEST_CASE("a lock older than the limit is taken over, a younger one is respected") {
