@@ -1,14 +1,20 @@
 """Nothing acknowledged is lost when processes are killed. Duplicates are allowed; loss is not."""
 
 import os
+import pathlib
 import random
 import re
 import signal
 import smtplib
+import sys
 import threading
 
 import pytest
-from harness import wait_until
+from harness import TOP, wait_until
+from sink import Sink
+
+sys.path.insert(0, str(TOP / "tests" / "crash"))
+import kill  # noqa: E402
 
 SUBJECT = re.compile(rb"^Subject: letter (\d+)\r?$", re.M)
 
@@ -108,3 +114,36 @@ def test_everything_killed_at_once_loses_nothing(make_instance):
         instance.up()
     load.reach(len(load.acknowledged) + 10)
     all_arrived(instance, user, load.finish())
+
+
+@pytest.mark.programs("sendmail", "prdrop", "pickup", "local", "smtp", "bounce")
+def test_a_hundred_kills_under_load_lose_nothing(instances):
+    """A sample of `make crash-kill`: letters of every fate, every process in turn and at random."""
+    problems, figures = kill.kill_run(pathlib.Path(instances) / "kills", kills=100, seed=1)
+    assert not problems, "\n".join(problems[:20])
+    assert figures["kills"] >= 100 and figures["letters"] > 50 and len(figures["by_process"]) > 5
+
+
+@pytest.mark.programs("smtp", "prqueue")
+def test_a_letter_put_aside_whose_note_is_lost_is_delivered_once_from_its_file(make_instance):
+    """doc/queue.md, "A message is spilled", steps 4 and 5."""
+    address = "later@faraway.example"
+    sink = Sink({address: "451 4.3.0 not now"})
+    instance = make_instance(relayhost=f"[127.0.0.1]:{sink.port}")
+    spool = pathlib.Path(instance.queue_directory)
+    queue_id = instance.send(address)
+    wait_until(lambda: list(spool.glob(f"deferred/?/{queue_id}")), lambda: "put aside\n" + instance.log_tail())
+    for pids in kill.Killer(instance, random).processes().values():
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+    notes = list(spool.glob("active/outcome.*"))
+    assert notes
+    for note in notes:
+        note.unlink()
+    sink.verdicts.clear()
+    instance.up()
+    wait_until(lambda: instance.command("prqueue", "-f") and sink.messages, lambda: "delivery\n" + instance.log_tail())
+    instance.wait_for_empty_queue()
+    assert len(sink.messages) == 1
+    assert not list(spool.glob("deferred/?/*"))
+    sink.close()
