@@ -311,6 +311,8 @@ event::Task<> Login::open_session(const AuthStep& success, std::string_view mech
     ours = std::move(pair->first);
     request.client = std::move(pair->second);
   } else {
+    // What pipelined commands before the login were answered goes out before the session's first word.
+    co_await stream_.flush(deadline());
     request.client = stream_.socket().duplicate();
     if (stream_.has_buffered_input()) {
       const std::string_view pending = co_await stream_.peek(deadline());

@@ -3,15 +3,18 @@
 The notation is explained in tests/dialogs/README.md.
 """
 
+import base64
 import fnmatch
+import os
 import pathlib
 import re
 
 import pytest
-from harness import TOP, Lines, wait_until
+from harness import TOP, Lines, serial, wait_until
 
 WAYS = ("steps", "bytes", "pipelined", "tls")
-# RFC 2920 3.1: after these the client waits before it goes on.
+PORTS = ("smtp", "submission", "submissions", "pop3", "pop3s")
+# RFC 2920 3.1: after these the client waits before it goes on. RFC 2449 6.8 says the same of POP3's.
 WAITS_AFTER = ("EHLO", "HELO", "DATA", "STARTTLS", "AUTH", "QUIT", "BDAT")
 ESCAPE = re.compile(rb"\\(r|n|0|t|\\|x[0-9a-fA-F]{2})")
 PLAIN = {b"r": b"\r", b"n": b"\n", b"0": b"\0", b"t": b"\t", b"\\": b"\\"}
@@ -20,15 +23,21 @@ PLAIN = {b"r": b"\r", b"n": b"\n", b"0": b"\0", b"t": b"\t", b"\\": b"\\"}
 class Dialogue:
     def __init__(self, path):
         self.name, self.ways, self.settings, self.steps, self.arrivals = path.stem, WAYS, {}, [], None
+        self.port, self.mail = "smtp", []
         for number, line in enumerate(path.read_text().splitlines(), 1):
             kind, text = line[:2], line[3:]
             if line.startswith("play:"):
                 self.ways = tuple(line[5:].split())
                 assert set(self.ways) <= set(WAYS), f"{path}:{number}: {line}"
+            elif line.startswith("port:"):
+                self.port = line[5:].strip()
+                assert self.port in PORTS, f"{path}:{number}: {line}"
             elif line.startswith("instance:"):
                 self.settings = dict(word.split("=", 1) for word in line[9:].split())
             elif kind in ("C:", "C!", "S:", "S*", "S$"):
                 self.steps.append((kind, text, number))
+            elif kind == "M:":
+                self.mail.append(unescape(text))
             elif kind == "D:":
                 self.arrivals = int(text)
             else:
@@ -41,7 +50,10 @@ def unescape(text):
 
 
 def expand(text, user):
-    return text.replace("{user}", user)
+    def plain(password):
+        return base64.b64encode(f"\0{user.address}\0{password}".encode()).decode()
+    return text.replace("{user}", user.address).replace("{password}", user.password) \
+        .replace("{plain}", plain(user.password)).replace("{wrong}", plain("wrong"))
 
 
 def reply_matches(lines, kind, pattern):
@@ -131,24 +143,49 @@ def reader(instance):
     return instance.new_user()
 
 
+def fill(user, messages):
+    """Leaves exactly these messages in the user's mailbox, as a delivery would have."""
+    maildir = user.directory / "Maildir"
+    for part in ("cur", "new", "tmp"):
+        (maildir / part).mkdir(parents=True, exist_ok=True)
+    for file in user.files():
+        file.unlink()
+    for message in messages:
+        # A name is a message for good: it may not come back with another content.
+        (maildir / "new" / f"{1700000000 + next(serial)}.M1P1.host").write_bytes(message)
+    if os.geteuid() == 0:
+        owner = user.directory.stat()
+        for path in (maildir, *maildir.rglob("*")):
+            os.chown(path, owner.st_uid, owner.st_gid)
+
+
 @pytest.mark.parametrize("dialogue, way", CASES)
 def test_dialogue(dialogue, way, instance, reader, configured):
     server = configured(dialogue.settings) if dialogue.settings else instance
+    if dialogue.port.startswith("pop3"):
+        fill(reader, dialogue.mail)
     before = len(reader.files())
-    with Lines(server.smtp) as client:
+    with Lines(getattr(server, dialogue.port)) as client:
+        if dialogue.port in ("submissions", "pop3s"):
+            client.start_tls(server.ca_file)
         if way == "tls":
-            client.reply("220")
-            client.ask("EHLO tls.example", "250")
-            client.ask("STARTTLS", "220")
+            if dialogue.port == "pop3":
+                assert client.line().startswith("+OK")
+                client.send(b"STLS\r\n")
+                assert client.line().startswith("+OK")
+            else:
+                client.reply("220")
+                client.ask("EHLO tls.example", "250")
+                client.ask("STARTTLS", "220")
             client.start_tls(server.ca_file)
             # The greeting was before TLS.
             rest = Dialogue.__new__(Dialogue)
             rest.steps = dialogue.steps[1:]
-            play(client, way, rest, reader.address)
+            play(client, way, rest, reader)
         else:
-            play(client, way, dialogue, reader.address)
+            play(client, way, dialogue, reader)
     if dialogue.arrivals is not None:
-        if dialogue.arrivals:
+        if dialogue.arrivals > 0:
             wait_until(lambda: len(reader.files()) >= before + dialogue.arrivals, "the messages that were accepted")
         server.wait_for_empty_queue()
         assert len(reader.files()) == before + dialogue.arrivals
