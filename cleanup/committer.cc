@@ -31,7 +31,10 @@ Result<> Committer::open(queue::Layout layout, queue::JournalOptions options) {
 event::Task<> Committer::collect() {
   for (;;) {
     std::uint64_t count = 0;
-    while (::read(notice_.get(), &count, sizeof count) < 0) co_await watch_->readable(no_deadline);
+    while (::read(notice_.get(), &count, sizeof count) < 0) {
+      // The watch tells what is new; what an interrupted read left is not.
+      if (errno != EINTR) co_await watch_->readable(no_deadline);
+    }
     for (auto& completion : journal_->drain()) {
       const auto waiter = waiters_.find(completion.token);
       if (waiter == waiters_.end()) continue;  // who submitted it is gone

@@ -46,9 +46,10 @@ event::Task<> Collector::collect() {
 
 // True when something was taken, so that more may be waiting.
 event::Task<bool> Collector::pass() {
+  std::erase_if(submitted_, [&](const std::string& name) { return unlinked(name); });
   std::vector<std::string> names;
   const Result<> listed = daemon_.files().list(layout_.maildrop(), [&](std::string_view name) {
-    if (queue::is_maildrop_name(name) && !untouchable_.contains(std::string(name))) names.emplace_back(name);
+    if (queue::is_maildrop_name(name) && !submitted_.contains(std::string(name))) names.emplace_back(name);
     return names.size() < names_per_pass;
   });
   if (!listed) {
@@ -99,18 +100,19 @@ void Collector::keep_damaged(const std::string& name, const Error& error) {
   daemon_.log().warning("{}; kept in corrupt/", error.text());
   if (const Result<> moved = daemon_.files().rename(layout_.maildrop() + "/" + name,
                                                     layout_.shelf(queue::Shelf::corrupt) + "/" + name);
-      !moved) {
+      !moved)
     daemon_.log().warning("{}", moved.error().text());
-    untouchable_.insert(name);
-  }
+}
+
+bool Collector::unlinked(const std::string& name) {
+  const Result<> removed = daemon_.files().unlink(layout_.maildrop() + "/" + name);
+  if (removed || removed.error().is(Trouble::not_found)) return true;
+  daemon_.log().error("{}; will try again", removed.error().text());
+  return false;
 }
 
 void Collector::remove(const std::string& name) {
-  if (const Result<> removed = daemon_.files().unlink(layout_.maildrop() + "/" + name); !removed) {
-    // Taking it again and again would be worse than leaving it.
-    daemon_.log().error("{}", removed.error().text());
-    untouchable_.insert(name);
-  }
+  if (!unlinked(name)) submitted_.insert(name);
 }
 
 event::Task<> Collector::hand_over(std::string name, queue::Submission& submission) {

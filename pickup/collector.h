@@ -39,6 +39,7 @@ class Collector {
   event::Task<std::string> queue_id();
   void keep_damaged(const std::string& name, const Error& error);
   void remove(const std::string& name);
+  bool unlinked(const std::string& name);
   bool overrides(std::string_view option) const;
   std::string received_header(const queue::Submission& submission) const;
 
@@ -49,8 +50,8 @@ class Collector {
   ipc::Pool bounce_;
   event::Semaphore at_once_;
   std::unique_ptr<event::Workers> workers_;
-  std::deque<std::string> ids_;        // reserved, nobody else's
-  std::set<std::string> untouchable_;  // could be neither taken nor moved away: said once
+  std::deque<std::string> ids_;      // reserved, nobody else's
+  std::set<std::string> submitted_;  // queued, and not unlinked yet: to be unlinked, not taken again
 };
 
 }  // namespace postrider::pickup

@@ -92,7 +92,7 @@ void QueueManager::announce(const protocol::Queued& queued) {
     envelope = reader_.read_envelope(place);
   }
   if (!envelope) {
-    log_.warning("message announced by cleanup cannot be read: {}", envelope.error().text());
+    daemon_.tasks().spawn(read_later(std::move(found), envelope.error()));
     return;
   }
   found.envelope = std::move(*envelope);
@@ -144,12 +144,26 @@ void QueueManager::take_from_backlog() {
     backlog_.pop_front();
     Result<queue::Envelope> envelope = reader_.read_envelope(found.place);
     if (!envelope) {
-      log_.warning("{}: cannot be read: {}", found.envelope.id, envelope.error().text());
+      daemon_.tasks().spawn(read_later(std::move(found), envelope.error()));
       continue;
     }
     found.envelope = std::move(*envelope);
     admit_found(std::move(found));
   }
+}
+
+// A message that is in the journal and could not be read: the cause may be over soon. What is damaged stays
+// in its segment, which is kept.
+event::Task<> QueueManager::read_later(queue::Found found, Error error) {
+  if (error.is(Trouble::permanent) || error.is(Trouble::not_found)) {
+    log_.warning("{}: cannot be read: {}; see prsuper -s", found.envelope.id, error.text());
+    co_return;
+  }
+  log_.warning("{}: cannot be read: {}; will try again", found.envelope.id, error.text());
+  const bool woken = co_await loop_.sleep(config_.transport_retry(), daemon_.drain_token());
+  if (!woken) co_return;
+  backlog_.push_back(std::move(found));
+  take_from_backlog();
 }
 
 // ---- the journal, at start
@@ -223,23 +237,31 @@ event::Task<> QueueManager::scan_deferred() {
   if (std::exchange(scanning_deferred_, true)) co_return;
   const WallTime latest = daemon_.clock().wall() + config_.maximal_backoff();
   queue::DeferredScan scan(daemon_.files(), layout_, latest);
-  bool more = true;
-  while (more && !daemon_.draining()) {
-    Result<bool> stepped = false;
-    co_await workers_.run([&] { stepped = scan.step(index_, scan_budget); });
-    if (!stepped) {
-      log_.warning("{}", stepped.error().text());
-      continue;
+  do {
+    scanning_deferred_ = true;
+    bool more = true;
+    while (more && !daemon_.draining()) {
+      Result<bool> stepped = false;
+      co_await workers_.run([&] { stepped = scan.step(index_, scan_budget); });
+      if (!stepped) {
+        log_.warning("{}; will try again", stepped.error().text());
+        continue;
+      }
+      more = *stepped;
+      due_.notify();
     }
-    more = *stepped;
-    due_.notify();
-  }
-  scanning_deferred_ = false;
+    scanning_deferred_ = false;
+    if (flush_after_scan_) flush_all();
+    if (!scan.retry()) break;
+    co_await loop_.sleep(config_.transport_retry(), daemon_.drain_token());
+  } while (!daemon_.draining());
 }
 
 event::Task<> QueueManager::admit_when_due() {
+  WallTime before = daemon_.clock().wall();
   while (!daemon_.draining()) {
     const WallTime now = daemon_.clock().wall();
+    if (now < std::exchange(before, now)) index_.clamp(now + config_.maximal_backoff());
     std::size_t taken = 0;
     // Old mail may fill at most half of the active queue, and lets new mail through in between.
     while (!scanning_deferred_ && active_.size() < static_cast<std::size_t>(config_.active_limit()) / 2 + 1) {
@@ -270,8 +292,14 @@ bool QueueManager::activate_deferred(queue::QueueId id, bool forced) {
   }
   Result<queue::SpilledMessage> spilled = store_.read(queue::Shelf::deferred, id);
   if (!spilled) {
-    if (!spilled.error().is(Trouble::not_found)) {
-      log_.warning("{}: {}; moved to corrupt/", id, spilled.error().text());
+    const Error& error = spilled.error();
+    if (error.is(Trouble::not_found)) return false;
+    if (!error.is(Trouble::permanent)) {
+      // The disk or our descriptors, not the file.
+      log_.warning("{}: {}; will try again", id, error.text());
+      index_.add(id, daemon_.clock().wall() + config_.transport_retry());
+    } else {
+      log_.warning("{}: {}; moved to corrupt/", id, error.text());
       if (const Result<> moved =
               store_.move(id, queue::Shelf::deferred, queue::Shelf::corrupt, daemon_.clock().wall());
           !moved)
@@ -279,8 +307,10 @@ bool QueueManager::activate_deferred(queue::QueueId id, bool forced) {
     }
     return false;
   }
-  // Somebody moved the file's time: believe the file.
-  if (!forced && spilled->next_attempt > daemon_.clock().wall() + Seconds{1}) {
+  // Somebody moved the file's time: believe the file, unless its time is from before the clock was set back.
+  const WallTime now = daemon_.clock().wall();
+  if (!forced && spilled->next_attempt > now + Seconds{1} &&
+      spilled->next_attempt <= now + config_.maximal_backoff()) {
     index_.add(id, spilled->next_attempt);
     return false;
   }

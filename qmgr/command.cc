@@ -18,6 +18,7 @@ event::Task<> QueueManager::triggered(std::string kinds) {
 
 void QueueManager::flush_all() {
   scheduler_.revive();
+  flush_after_scan_ = scanning_deferred_;
   index_.make_all_due();
   flushed_ = index_.size();
   due_.notify();

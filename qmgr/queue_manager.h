@@ -65,6 +65,8 @@ class QueueManager {
   event::Task<> admit_when_due();
   bool activate_deferred(queue::QueueId id, bool forced);
   void take_from_backlog();
+  bool lives_elsewhere(const queue::Found& found);
+  event::Task<> read_later(queue::Found found, Error error);
 
   // delivery.cc
   event::Task<> resolve(Message& message);
@@ -134,7 +136,8 @@ class QueueManager {
   std::unordered_map<queue::QueueId, std::unique_ptr<Message>> active_;
   std::deque<queue::Found> backlog_;  // known, waiting for room in the active queue
   bool scanning_deferred_ = false;
-  std::size_t flushed_ = 0;  // so many of the next due messages were made due by a flush
+  bool flush_after_scan_ = false;  // a flush came before all that sleeps was known
+  std::size_t flushed_ = 0;        // so many of the next due messages were made due by a flush
   bool pump_waiting_ = false;
   std::unordered_map<queue::SegmentName, MonoTime> troubled_;  // not recycled before then
   os::Fd intake_;

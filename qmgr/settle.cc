@@ -161,9 +161,15 @@ event::Task<> QueueManager::remove(Message& message) {
     journal_->removed(*message.place, message.in_content_file ? std::optional(id) : std::nullopt);
     dirty_.notify();
   } else {
-    Result<> removed;
-    co_await workers_.run([&] { removed = store_.remove(queue::Shelf::deferred, id); });
-    if (!removed) log_.warning("{}: {}", id, removed.error().text());
+    // While the file is there it is the message's whole memory: it would be delivered again.
+    while (true) {
+      Result<> removed;
+      co_await workers_.run([&] { removed = store_.remove(queue::Shelf::deferred, id); });
+      if (removed || removed.error().is(Trouble::not_found)) break;
+      log_.warning("{}: {}; will try again", id, removed.error().text());
+      const bool woken = co_await loop_.sleep(config_.transport_retry(), daemon_.drain_token());
+      if (!woken) co_return;
+    }
   }
   log_.info("{}: removed", id);
   forget(message);
@@ -213,7 +219,7 @@ event::Task<> QueueManager::shelve(Message& message, queue::Shelf shelf, WallTim
       co_return;
     }
   }
-  if (shelf == queue::Shelf::deferred) {
+  if (shelf == queue::Shelf::deferred || !stored) {
     index_.add(id, next_attempt);
     due_.notify();
     // A tool spoke while the file was being written.

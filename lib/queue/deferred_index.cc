@@ -34,6 +34,11 @@ std::optional<WallTime> DeferredIndex::next_due() const {
   return WallTime(Seconds(heap_.front().due));
 }
 
+void DeferredIndex::clamp(WallTime latest) {
+  for (Entry& entry : heap_) entry.due = std::min(entry.due, seconds_of(latest));
+  std::ranges::make_heap(heap_, later);
+}
+
 void DeferredIndex::make_all_due() {
   for (Entry& entry : heap_) entry.due = 0;  // all equal: any order is a heap
 }
@@ -41,20 +46,26 @@ void DeferredIndex::make_all_due() {
 Result<bool> DeferredScan::step(DeferredIndex& index, std::size_t budget) {
   for (; budget > 0; --budget) {
     while (names_.empty()) {
-      if (letter_ == 16) return false;
-      const std::string directory = layout_.shelf(Shelf::deferred) + "/" + "0123456789ABCDEF"[letter_++];
+      if (todo_.empty()) return false;
+      const char letter = todo_.front();
+      todo_.erase(0, 1);
+      const std::string directory = layout_.shelf(Shelf::deferred) + "/" + letter;
       auto listed = files_.list(directory, [&](std::string_view name) {
         if (const auto id = QueueId::parse(name)) names_.push_back(*id);
         return true;
       });
-      if (!listed && !listed.error().is(Trouble::not_found)) return fail(listed.error());
+      if (!listed && !listed.error().is(Trouble::not_found)) {
+        names_.clear();
+        failed_ += letter;
+        return fail(listed.error());
+      }
     }
     const QueueId id = names_.back();
     names_.pop_back();
-    // Gone since: delivered meanwhile.
     const auto status = files_.lstat(layout_.spilled(Shelf::deferred, id));
-    if (!status) continue;
-    index.add(id, std::min(status->modified, latest_));
+    if (!status && status.error().is(Trouble::not_found)) continue;  // delivered meanwhile
+    // A time that cannot be read is looked at when the message is.
+    index.add(id, status ? std::min(status->modified, latest_) : WallTime{});
     ++found_;
   }
   return true;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lib/base/clock.h"
@@ -20,6 +21,8 @@ class DeferredIndex {
   // The message due the longest, and forgets it; nullopt when none is due at `now`.
   std::optional<QueueId> take_due(WallTime now);
   std::optional<WallTime> next_due() const;
+  // Nobody sleeps beyond `latest`: for a wall clock that was set back.
+  void clamp(WallTime latest);
   void make_all_due();  // flush
   std::size_t size() const { return heap_.size(); }
 
@@ -41,13 +44,19 @@ class DeferredScan {
   // Looks at up to `budget` files; true while there is more. An unreadable directory is an error and
   // is skipped by the next step.
   Result<bool> step(DeferredIndex& index, std::size_t budget);
+  // Makes the directories that were skipped the next steps' work; false when there are none.
+  bool retry() {
+    todo_ = std::exchange(failed_, {});
+    return !todo_.empty();
+  }
   std::size_t found() const { return found_; }
 
  private:
   os::Files& files_;
   Layout layout_;
   WallTime latest_;
-  unsigned letter_ = 0;  // the next of the 16 directories
+  std::string todo_ = "0123456789ABCDEF";  // directories, the next one first
+  std::string failed_;
   std::vector<QueueId> names_;
   std::size_t found_ = 0;
 };

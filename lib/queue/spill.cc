@@ -105,7 +105,16 @@ Result<> SpillStore::put(Shelf shelf, const Message& message, WallTime next_atte
     if (done) done = files_.rename(unfinished, path);
     if (!done) (void)files_.unlink(unfinished);
   }
-  if (done) done = files_.sync_directory(directory);
+  if (!done) return done;
+  done = files_.sync_directory(directory);
+  if (!done) {
+    // The journal's record goes on being the message: a second copy would be delivered again at the next
+    // start, and a record without its content not at all.
+    if (message.in_content_file)
+      (void)files_.rename(path, unfinished);
+    else
+      (void)files_.unlink(path);
+  }
   return done;
 }
 

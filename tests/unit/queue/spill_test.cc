@@ -86,7 +86,9 @@ TEST_CASE("whatever call fails while spilling, the message is whole somewhere") 
       files.fail_call(k, ENOSPC, {}, true);
       const auto put = store.put(Shelf::deferred, m, shelves.due);
       if (!put) CHECK(put.error().is(Trouble::no_space));
-      if (!put && !shelves.store.exists(Shelf::deferred, m.envelope.id)) {
+      if (!put) {
+        // A second copy would be delivered again at the next start.
+        CHECK_FALSE(shelves.store.exists(Shelf::deferred, m.envelope.id));
         CHECK(content_of(m.content) == text);  // the journal's copy serves on
         if (in_file) CHECK(os::system_files().lstat(source));
         REQUIRE(store.put(Shelf::deferred, m, shelves.due));
@@ -264,4 +266,54 @@ TEST_CASE("deferred files are indexed in steps, times from the future clamped") 
   while (index.take_due(shelves.due)) ++due;
   CHECK(due == 29);
   CHECK(index.take_due(shelves.due + Seconds(60)));
+}
+
+TEST_CASE("a deferred directory that could not be read is read when it can be") {
+  Shelves shelves;
+  for (unsigned i = 0; i < 30; ++i)
+    REQUIRE(shelves.store.put(Shelf::deferred, shelves.message(i * 33'000, "text"), shelves.due));
+  os::test::FaultyFiles files;
+  DeferredIndex index;
+  DeferredScan scan(files, shelves.layout, shelves.due + Seconds(60));
+  files.fail_call(3, EMFILE, "list");
+  int errors = 0;
+  const auto to_the_end = [&] {
+    for (Result<bool> more = true; !more || *more; more = scan.step(index, 4)) errors += more ? 0 : 1;
+  };
+  to_the_end();
+  CHECK(errors == 1);
+  CHECK(scan.found() < 30);
+  REQUIRE(scan.retry());
+  to_the_end();
+  CHECK(errors == 1);
+  CHECK(scan.found() == 30);
+  CHECK_FALSE(scan.retry());
+}
+
+TEST_CASE("a deferred file whose time cannot be read is due") {
+  Shelves shelves;
+  REQUIRE(shelves.store.put(Shelf::deferred, shelves.message(1, "text"), shelves.due + Seconds(30)));
+  os::test::FaultyFiles files;
+  DeferredIndex index;
+  DeferredScan scan(files, shelves.layout, shelves.due + Seconds(60));
+  files.fail_call(1, EIO, "lstat");
+  while (*scan.step(index, 4)) {
+  }
+  CHECK(index.take_due(shelves.due));
+}
+
+TEST_CASE("after the clock was set back no message sleeps longer than the longest back-off") {
+  ManualClock clock;
+  DeferredIndex index;
+  const WallTime now = clock.wall();
+  for (unsigned i = 0; i < 50; ++i)
+    index.add(QueueId::make_short(now + Microseconds(i), 1), now + Seconds(i * 100));
+  clock.set_wall(now - Seconds(3600));
+  index.clamp(clock.wall() + Seconds(4000));
+  CHECK_FALSE(index.take_due(clock.wall()));
+  std::size_t taken = 0;
+  while (index.take_due(clock.wall() + Seconds(3999))) ++taken;
+  CHECK(taken == 4);
+  while (index.take_due(clock.wall() + Seconds(4000))) ++taken;
+  CHECK(taken == 50);
 }
