@@ -8,11 +8,17 @@
 #include "lib/protocol/qmgr.h"
 #include "lib/protocol/services.h"
 #include "lib/queue/maildrop.h"
+#include "lib/queue/outcome_journal.h"
+#include "lib/queue/queue_reader.h"
 
 namespace postrider::showq {
 
+namespace {
+constexpr Seconds handover_time{2};
+}
+
 Showq::Showq(daemon::Daemon& daemon)
-    : daemon_(daemon), store_(daemon.files(), queue::Layout(daemon.paths().queue_directory())) {}
+    : daemon_(daemon), layout_(daemon.paths().queue_directory()), store_(daemon.files(), layout_) {}
 
 event::Task<> Showq::send(io::Stream& out, const queue::ListedMessage& message) {
   std::string wire;
@@ -23,7 +29,8 @@ event::Task<> Showq::send(io::Stream& out, const queue::ListedMessage& message) 
 event::Task<> Showq::list_active(io::Stream& out, std::unordered_set<std::string>& seen) {
   Result<os::Fd> socket = os::connect_unix(std::string(protocol::qmgr_intake));
   if (!socket) {
-    daemon_.log().warning("qmgr: {}; listing what is on the disk only", socket.error().text());
+    daemon_.log().warning("qmgr: {}; listing what is on the disk", socket.error().text());
+    co_await list_segments(out, seen);
     co_return;
   }
   ipc::Channel channel(daemon_.loop(), std::move(*socket), daemon_.stop_token());
@@ -37,6 +44,31 @@ event::Task<> Showq::list_active(io::Stream& out, std::unordered_set<std::string
     if (!envelope) continue;
     seen.insert(envelope->id.text());
     co_await send(out, queue::listed(entry->active ? "active" : "incoming", *envelope));
+  }
+}
+
+// As qmgr would find it at its start.
+event::Task<> Showq::list_segments(io::Stream& out, std::unordered_set<std::string>& seen) {
+  const auto outcomes = queue::OutcomeJournal::view(daemon_.files(), daemon_.log(), layout_);
+  queue::QueueReader reader(daemon_.files(), layout_);
+  const auto segments = reader.segments();
+  if (!outcomes || !segments) {
+    daemon_.log().warning("{}", outcomes ? segments.error().text() : outcomes.error().text());
+    co_return;
+  }
+  std::size_t looked_at = 0;
+  for (const queue::SegmentName name : *segments) {
+    Result<queue::SegmentScan> scan = reader.scan(name);
+    while (scan) {
+      Result<std::optional<queue::Found>> found = scan->next();
+      if (!found || !*found) break;
+      queue::Found& record = **found;
+      if (++looked_at % 100 == 0) co_await daemon_.loop().yield();
+      if (record.damaged || (*outcomes)->gone(record.place) || store_.find(record.envelope.id)) continue;
+      (*outcomes)->apply(record.place, record.envelope);
+      seen.insert(record.envelope.id.text());
+      co_await send(out, queue::listed("incoming", record.envelope));
+    }
   }
 }
 
@@ -59,22 +91,16 @@ event::Task<> Showq::list_shelf(io::Stream& out, queue::Shelf shelf, std::unorde
 }
 
 event::Task<> Showq::list_maildrop(io::Stream& out) {
-  const std::string directory = queue::Layout(daemon_.paths().queue_directory()).maildrop();
   std::vector<std::string> names;
-  const Result<> read = daemon_.files().list(directory, [&](std::string_view name) {
+  const Result<> read = daemon_.files().list(layout_.maildrop(), [&](std::string_view name) {
     if (queue::is_maildrop_name(name)) names.emplace_back(name);
     return names.size() < 100'000;
   });
   if (!read) daemon_.log().warning("{}", read.error().text());
   for (const std::string& name : names) {
-    const Result<queue::Submission> submission =
-        queue::read_submission(daemon_.files(), directory + "/" + name, ::geteuid());
-    if (!submission) continue;
-    queue::ListedMessage message = queue::listed("maildrop", submission->envelope);
-    message.id = name;
-    message.size = submission->content.length;
-    message.arrival = std::chrono::duration_cast<Seconds>(submission->arrival.time_since_epoch()).count();
-    co_await send(out, message);
+    const Result<queue::ListedMessage> message =
+        queue::listed_submission(daemon_.files(), layout_, name, ::geteuid());
+    if (message) co_await send(out, *message);
   }
 }
 
@@ -120,13 +146,11 @@ event::Task<> Flush::answer(ipc::Call call, ipc::Frame frame) {
     call.answer(done);
     co_return;
   }
-  Result<protocol::QueueCommandDone> answer =
-      co_await qmgr_.ask<protocol::QueueCommandDone>(*command, daemon_.loop().after(Seconds{60}));
-  if (answer)
-    done = std::move(*answer);
-  else
-    done.trouble = answer.error().text();
-  call.answer(done);
+  // It is gone for a moment when the configuration is reloaded. Who asks is not to wait for long.
+  const Result<protocol::QueueCommandDone> answer = co_await qmgr_.ask_once<protocol::QueueCommandDone>(
+      *command, daemon_.loop().after(handover_time), daemon_.loop().after(Seconds{60}));
+  if (!answer) throw io::Ended{io::Ended::Why::lost, answer.error().text()};
+  call.answer(*answer);
 }
 
 void declare_showq(config::Catalogue& catalogue) { catalogue.add<FlushConfig>("flush"); }

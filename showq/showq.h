@@ -1,6 +1,7 @@
 // showq: lists the queue to whoever connects to public/showq, and passes flush requests on to qmgr.
 //
-// What qmgr holds in memory it is asked for; what sleeps is read from deferred/, hold/ and maildrop/.
+// What qmgr holds in memory it is asked for, or, while there is none, the segments are read; what sleeps is
+// read from deferred/, hold/ and maildrop/.
 // Everybody may read the listing who may connect; flushing is for authorized_flush_users.
 #pragma once
 
@@ -31,11 +32,13 @@ class Showq {
 
  private:
   event::Task<> list_active(io::Stream& out, std::unordered_set<std::string>& seen);
+  event::Task<> list_segments(io::Stream& out, std::unordered_set<std::string>& seen);
   event::Task<> list_shelf(io::Stream& out, queue::Shelf shelf, std::unordered_set<std::string>& seen);
   event::Task<> list_maildrop(io::Stream& out);
   event::Task<> send(io::Stream& out, const queue::ListedMessage& message);
 
   daemon::Daemon& daemon_;
+  queue::Layout layout_;
   queue::SpillStore store_;
 };
 

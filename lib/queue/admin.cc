@@ -31,7 +31,7 @@ Result<> QueueAdmin::list(Shelf shelf, const std::function<bool(const Listed&)>&
 }
 
 Result<> QueueAdmin::list_incoming(const std::function<bool(const Listed&)>& each) {
-  auto outcomes = OutcomeJournal::open(files_, log_, layout_, {});
+  const auto outcomes = OutcomeJournal::view(files_, log_, layout_);
   if (!outcomes) return fail(outcomes.error());
   QueueReader reader(files_, layout_);
   const auto segments = reader.segments();

@@ -29,7 +29,7 @@ class QueueAdmin {
 
   // Each message of the shelf, until `each` says false; damaged files are logged and skipped.
   Result<> list(Shelf shelf, const std::function<bool(const Listed&)>& each);
-  // Each message in the segments that no outcome ended. For a stopped suite.
+  // Each message in the segments that no outcome ended. For when no qmgr runs; changes nothing.
   Result<> list_incoming(const std::function<bool(const Listed&)>& each);
 
   // not_found when no shelf has the message.
@@ -44,8 +44,8 @@ class QueueAdmin {
     std::string text;
     bool repaired = false;
   };
-  // prsuper -s: names, places, headers, checksums, doubles, owners; `repair` mends what it can and
-  // moves the rest to corrupt/. Never deletes a message.
+  // prsuper -s: names, places, headers, checksums, doubles, owners, in every directory of the queue; `repair`
+  // mends what it can and moves the rest to corrupt/. Never deletes a message.
   Result<std::vector<Problem>> check(bool repair);
   // prsuper -p: temporary files older than an hour, content files without a record older than a day.
   Result<std::vector<Problem>> purge(bool running);

@@ -6,6 +6,7 @@
 
 #include "lib/base/log.h"
 #include "lib/base/text.h"
+#include "lib/queue/maildrop.h"
 
 namespace postrider::queue {
 
@@ -56,6 +57,17 @@ ListedMessage listed(std::string_view queue, const Envelope& envelope) {
     if (recipient.status != RecipientStatus::todo) continue;
     message.recipients.push_back({recipient.original, recipient.address, recipient.reason});
   }
+  return message;
+}
+
+Result<ListedMessage> listed_submission(os::Files& files, const Layout& layout, std::string_view name,
+                                        uid_t mail_owner) {
+  const auto submission = read_submission(files, layout.maildrop() + "/" + std::string(name), mail_owner);
+  if (!submission) return fail(submission.error());
+  ListedMessage message = listed("maildrop", submission->envelope);
+  message.id = name;
+  message.size = submission->content.length;
+  message.arrival = std::chrono::duration_cast<Seconds>(submission->arrival.time_since_epoch()).count();
   return message;
 }
 

@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "lib/base/error.h"
+#include "lib/os/files.h"
 #include "lib/queue/envelope.h"
+#include "lib/queue/layout.h"
 
 namespace postrider::queue {
 
@@ -32,6 +34,10 @@ struct ListedMessage {
 
 // The message with the recipients that are still to be served.
 ListedMessage listed(std::string_view queue, const Envelope& envelope);
+
+// A file of maildrop/, as pickup would take it; an error when it would not.
+Result<ListedMessage> listed_submission(os::Files& files, const Layout& layout, std::string_view name,
+                                        uid_t mail_owner);
 
 void append_wire(const ListedMessage& message, std::string& out);
 

@@ -138,6 +138,7 @@ struct OutcomeJournal::State {
   const MessageState* find(Place place) const;
   MessageState& at(Place place) { return segments[place.segment].messages[place.offset]; }
   void apply(const Entry& entry);
+  Result<std::vector<std::uint64_t>> replay();
   Result<> recover();
   Result<std::size_t> read_file(std::uint64_t number);
   Result<> start_file();
@@ -202,13 +203,14 @@ Result<std::size_t> OutcomeJournal::State::read_file(std::uint64_t number) {
   return damaged;
 }
 
-Result<> OutcomeJournal::State::recover() {
+// Reads every file there is, and returns their numbers in order.
+Result<std::vector<std::uint64_t>> OutcomeJournal::State::replay() {
   std::vector<std::uint64_t> numbers;
   auto listed = files.list(layout.active(), [&](std::string_view name) {
     if (const auto number = file_number(name)) numbers.push_back(*number);
     return true;
   });
-  if (!listed) return listed;
+  if (!listed) return fail(listed.error());
   std::ranges::sort(numbers);
   std::size_t damaged = 0;
   for (const std::uint64_t number : numbers) {
@@ -219,11 +221,17 @@ Result<> OutcomeJournal::State::recover() {
   if (damaged > 0)
     log.warning("{} damaged entries in {} ignored: some mail may be delivered twice", damaged,
                 layout.active());
-  if (!numbers.empty()) newest = numbers.back();
-  superseded = std::move(numbers);
+  return numbers;
+}
+
+Result<> OutcomeJournal::State::recover() {
+  auto numbers = replay();
+  if (!numbers) return fail(numbers.error());
+  if (!numbers->empty()) newest = numbers->back();
+  superseded = std::move(*numbers);
   // What was noted about segments that are no more.
   std::vector<SegmentName> present;
-  listed = files.list(layout.incoming(), [&](std::string_view name) {
+  const auto listed = files.list(layout.incoming(), [&](std::string_view name) {
     if (const auto segment = SegmentName::parse(name)) present.push_back(*segment);
     return true;
   });
@@ -293,6 +301,13 @@ Result<std::unique_ptr<OutcomeJournal>> OutcomeJournal::open(os::Files& files, L
   std::unique_ptr<OutcomeJournal> journal(new OutcomeJournal(std::move(state)));
   if (auto synced = journal->sync(); !synced) return fail(synced.error());
   return journal;
+}
+
+Result<std::unique_ptr<const OutcomeJournal>> OutcomeJournal::view(os::Files& files, Log& log,
+                                                                   Layout layout) {
+  auto state = std::make_unique<State>(files, log, std::move(layout), Options{});
+  if (const auto read = state->replay(); !read) return fail(read.error());
+  return std::unique_ptr<const OutcomeJournal>(new OutcomeJournal(std::move(state)));
 }
 
 bool OutcomeJournal::arrived(Place place) {

@@ -32,6 +32,8 @@ class OutcomeJournal {
   // it. Damaged entries are skipped and counted in one warning.
   static Result<std::unique_ptr<OutcomeJournal>> open(os::Files& files, Log& log, Layout layout,
                                                       Options options);
+  // What the files say, for listing the queue while no qmgr runs: changes nothing, takes no lock.
+  static Result<std::unique_ptr<const OutcomeJournal>> view(os::Files& files, Log& log, Layout layout);
   ~OutcomeJournal();
 
   // True when the message needs attention: it was not known yet and is not gone. Called for every

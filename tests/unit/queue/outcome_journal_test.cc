@@ -85,6 +85,22 @@ TEST_CASE("a second queue manager is kept out") {
   CHECK(second.error().is(Trouble::temporary));
 }
 
+TEST_CASE("a view says what became of messages and leaves the journal to its owner") {
+  Queue queue;
+  const auto journal = queue.open();
+  for (const Place place : queue.places) REQUIRE(journal->arrived(place));
+  journal->recipients_done(queue.places[0], 1, 1, delivered);
+  journal->removed(queue.places[1]);
+  REQUIRE(journal->flush());
+  const auto before = queue.names(queue.layout.active());
+  const auto view = OutcomeJournal::view(os::system_files(), queue.log, queue.layout);
+  REQUIRE(view);
+  CHECK(statuses(**view, queue.places[0]) == std::vector{todo, delivered, todo});
+  CHECK((*view)->gone(queue.places[1]));
+  CHECK_FALSE((*view)->gone(queue.places[2]));
+  CHECK(queue.names(queue.layout.active()) == before);
+}
+
 TEST_CASE("a torn or damaged entry costs that entry alone") {
   Queue queue(3);
   {
