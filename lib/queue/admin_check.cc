@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include "lib/queue/admin.h"
+#include "lib/queue/maildrop.h"
 
 namespace postrider::queue {
 
@@ -31,25 +32,78 @@ class Check {
         check_directory(shelf, layout_.shelf(shelf) + "/" + letter, false);
     }
     check_segments();
+    check_working_directory(layout_.incoming(), is_journal_file);
+    check_working_directory(layout_.pool(), [](std::string_view name) {
+      return name.starts_with("free.") || name.starts_with("claim.");
+    });
+    check_working_directory(layout_.active(), [](std::string_view name) {
+      return name == "lock" || name.starts_with("outcome.");
+    });
+    check_maildrop();
     return std::move(problems_);
   }
 
  private:
   // `has_letters`: the directories 0-F in here are as they should be.
   void check_directory(Shelf shelf, const std::string& directory, bool has_letters) {
-    std::vector<std::string> names;
-    auto listed = files_.list(directory, [&](std::string_view name) {
+    for (const std::string& name : names_in(directory)) {
       const bool letter = has_letters && name.size() == 1 &&
                           std::string_view("0123456789ABCDEF").find(name[0]) != std::string_view::npos;
-      if (!letter && !name.starts_with('.')) names.emplace_back(name);
+      if (!letter) check_file(shelf, directory + "/" + name, name);
+    }
+  }
+
+  static bool is_journal_file(std::string_view name) {
+    return SegmentName::parse(name) || name.starts_with("slot.") || name == "pool" ||
+           (name.ends_with(".content") && QueueId::parse(name.substr(0, name.size() - 8)));
+  }
+
+  // Files of the suite's own need the right owner and mode; a message that was copied here goes to deferred/,
+  // what is neither to corrupt/.
+  void check_working_directory(const std::string& directory, bool (*belongs)(std::string_view name)) {
+    for (const std::string& name : names_in(directory)) {
+      const std::string path = directory + "/" + name;
+      if (!belongs(name)) {
+        check_file(Shelf::deferred, path, name);
+        continue;
+      }
+      const auto status = files_.lstat(path);
+      if (status && status->kind == os::FileStatus::Kind::regular &&
+          (status->uid != owner_ || status->mode != 0600))
+        mend_owner(path, *status);
+    }
+  }
+
+  // The owner of a submission is its sender, and stays; pickup must be able to read it.
+  void check_maildrop() {
+    for (const std::string& name : names_in(layout_.maildrop())) {
+      const std::string path = layout_.maildrop() + "/" + name;
+      if (name.size() == 33 && name.front() == 't') continue;  // being written
+      if (!is_maildrop_name(name)) {
+        check_file(Shelf::deferred, path, name);
+        continue;
+      }
+      const auto status = files_.lstat(path);
+      if (status && status->kind == os::FileStatus::Kind::regular && (status->mode & 0444) != 0444) {
+        const auto fd = files_.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+        note(path, fmt::format("mode {:04o}, not 0644", status->mode),
+             repair_ && fd && files_.chmod(fd->get(), 0644).has_value());
+      }
+      const auto submission = read_submission(files_, path, owner_);
+      if (!submission && submission.error().is(Trouble::permanent))
+        note(path, submission.error().text() + "; to corrupt/", to_corrupt(path, name));
+    }
+  }
+
+  std::vector<std::string> names_in(const std::string& directory) {
+    std::vector<std::string> names;
+    auto listed = files_.list(directory, [&](std::string_view name) {
+      if (!name.starts_with('.')) names.emplace_back(name);
       return true;
     });
-    if (!listed) {
-      note(directory, listed.error().text(), false);
-      return;
-    }
+    if (!listed) note(directory, listed.error().text(), false);
     std::ranges::sort(names);
-    for (const std::string& name : names) check_file(shelf, directory + "/" + name, name);
+    return names;
   }
 
   void check_file(Shelf shelf, const std::string& path, const std::string& name) {
@@ -131,7 +185,10 @@ class Check {
       const std::string path = layout_.segment(name);
       auto scan = reader.scan(name);
       if (!scan) {
-        if (!scan.error().is(Trouble::not_found)) note(path, scan.error().text(), false);
+        if (scan.error().is(Trouble::permanent))
+          note(path, scan.error().text() + "; to corrupt/", to_corrupt(path, name.text()));
+        else if (!scan.error().is(Trouble::not_found))
+          note(path, scan.error().text(), false);
         continue;
       }
       for (;;) {
@@ -141,13 +198,29 @@ class Check {
           break;
         }
         if (!*found) break;
-        // The segment is left as it is; a copy of the record goes where an administrator finds it.
         if ((*found)->damaged)
-          note(path,
-               fmt::format("{} at {}: {}", (*found)->envelope.id, (*found)->place.offset, (*found)->trouble),
-               repair_ && store_.keep_damaged_record((*found)->place, (*found)->record_bytes));
+          save_record(path, **found);
+        else if ((*found)->in_content_file)
+          check_content(reader, **found);
       }
     }
+  }
+
+  // Content that does not fit its record any more is of use to nobody but the administrator.
+  void check_content(QueueReader& reader, const Found& found) {
+    const std::string path = layout_.content(found.envelope.id);
+    if (!files_.lstat(path)) return;  // the message is gone, or was put aside
+    const auto message = reader.read(found.place);
+    if (message || !message.error().is(Trouble::permanent)) return;
+    const bool kept = repair_ && store_.keep_damaged_record(found.place, found.record_bytes);
+    note(path, message.error().text() + "; to corrupt/",
+         kept && to_corrupt(path, found.envelope.id.text() + ".content"));
+  }
+
+  // The segment is left as it is; a copy of the record goes where an administrator finds it.
+  void save_record(const std::string& path, const Found& found) {
+    note(path, fmt::format("{} at {}: {}", found.envelope.id, found.place.offset, found.trouble),
+         repair_ && store_.keep_damaged_record(found.place, found.record_bytes).has_value());
   }
 
   std::string below_root(const std::string& path) const { return path.substr(layout_.root().size() + 1); }

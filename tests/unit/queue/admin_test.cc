@@ -5,6 +5,7 @@
 #include <array>
 #include <catch2/catch.hpp>
 
+#include "lib/queue/journal_writer.h"
 #include "lib/queue/maildrop.h"
 #include "lib/queue/outcome_journal.h"
 #include "tests/unit/queue/journal_fixture.h"
@@ -171,7 +172,94 @@ TEST_CASE("what a careless administrator does to a queue is found and mended") {
     office.mends(1);
     CHECK(office.store.read(Shelf::deferred, id)->next_attempt == office.clock.wall());
   }
+  SECTION("a message copied into a directory that is none of a message's") {
+    const std::string directory = GENERATE("/incoming", "/incoming/pool", "/active", "/maildrop");
+    REQUIRE(office.files.rename(path, office.layout.root() + directory + "/" + id.text()));
+    office.mends(1);
+    CHECK(office.store.read(Shelf::deferred, id));
+  }
+  SECTION("a copy in another directory goes to corrupt, the original stays") {
+    const std::string directory = GENERATE("/incoming", "/active", "/maildrop");
+    REQUIRE(os::replace_file(office.files, office.layout.root() + directory + "/" + id.text(), bytes, 0600));
+    office.mends(1);
+    CHECK(office.store.read(Shelf::deferred, id));
+    CHECK(office.names(office.layout.shelf(Shelf::corrupt)) == std::vector{id.text()});
+  }
+  SECTION("something that is no file of the queue") {
+    const std::string directory =
+        GENERATE("/incoming", "/incoming/pool", "/active", "/maildrop", "/deferred/3");
+    REQUIRE(
+        os::replace_file(office.files, office.layout.root() + directory + "/notes.txt", "buy milk", 0600));
+    office.mends(1);
+    CHECK(office.names(office.layout.shelf(Shelf::corrupt)) == std::vector<std::string>{"notes.txt"});
+  }
+  SECTION("the wrong mode, of the journal's files too") {
+    const std::string name = GENERATE("/active/lock", "/active/outcome.0000000000000001", "/incoming/slot.07",
+                                      "/incoming/pool/free.x");
+    REQUIRE(os::replace_file(office.files, office.layout.root() + name, "", 0644));
+    office.mends(1);
+  }
   CHECK(office.store.read(Shelf::deferred, third));
+}
+
+TEST_CASE("a submission that pickup cannot read is made readable, a damaged one is kept") {
+  Office office;
+  Envelope envelope;
+  envelope.sender = "me@here.example";
+  envelope.recipients.emplace_back().address = "you@there.example";
+  auto writer = MaildropWriter::create(office.files, office.layout.maildrop(), envelope);
+  REQUIRE(writer);
+  REQUIRE(writer->append("text"));
+  const std::string name = writer->commit().value();
+  const std::string path = office.layout.maildrop() + "/" + name;
+  CHECK(office.check(false).empty());
+  SECTION("the mode") {
+    auto fd = office.files.open(path, 0);
+    REQUIRE(office.files.chmod(fd->get(), 0600));
+    office.mends(1);
+    CHECK(read_submission(office.files, path, 0));
+  }
+  SECTION("cut off") {
+    auto fd = office.files.open(path, O_RDWR);
+    REQUIRE(office.files.truncate(fd->get(), 50));
+    office.mends(1);
+    CHECK(office.names(office.layout.shelf(Shelf::corrupt)) == std::vector{name});
+  }
+}
+
+TEST_CASE("a content file that was cut off is kept with its record") {
+  Office office;
+  JournalOptions options;
+  options.content_threshold = 1000;
+  auto opened = JournalWriter::open(office.files, office.clock, office.log, office.layout, options, [] {});
+  REQUIRE(opened);
+  JournalWriter& writer = **opened;
+  Envelope envelope = office.envelope(1);
+  envelope.id = writer.next_id();
+  ContentBuffer content = writer.new_content(envelope.id);
+  REQUIRE(content.append(std::string(5000, 'c')));
+  writer.submit(1, envelope, std::move(content));
+  writer.close();
+  CHECK(office.check(false).empty());
+  const std::string path = office.layout.content(envelope.id);
+  auto fd = office.files.open(path, O_RDWR);
+  REQUIRE(office.files.truncate(fd->get(), 4500));
+  CHECK(office.check(true).size() == 1);
+  CHECK(office.check(true).empty());
+  CHECK(office.names(office.layout.shelf(Shelf::corrupt)).size() == 2);
+}
+
+TEST_CASE("a segment under another's name goes to corrupt") {
+  Office office;
+  auto writer = office.writer(office.files);
+  const Letter letter(office.envelope(1), "text");
+  const PendingRecord one = letter.record();
+  const Place place = *writer.commit({&one, 1})[0];
+  const SegmentName other{place.segment.serial + 1, place.segment.slot};
+  REQUIRE(os::replace_file(office.files, office.layout.segment(other),
+                           file_bytes(office.layout.segment(place.segment)), 0600));
+  office.mends(1);
+  CHECK(office.names(office.layout.shelf(Shelf::corrupt)) == std::vector{other.text()});
 }
 
 TEST_CASE("a damaged record is kept in corrupt and the segment left alone") {
