@@ -6,6 +6,7 @@
 #   make fuzz-replay        every corpus of tests/fuzz/corpus through its fuzzer, sanitize flavour
 #   make fuzz-<name>        run the fuzzer tests/fuzz/<name>_fuzz.cc for SECONDS (60)
 #   make crash              kill -9, power cuts, failing calls: nothing acknowledged is lost; mk/crash.mk
+#   make crash-fail         every system call of every process fails once; ARGS='--only qmgr/fsync'
 #   make checks             layers, headers, format, tidy, man pages, paths, documents (or check-<one>)
 #   make format             rewrite the sources as clang-format wants them
 #   make bench, bench-quick  beside the other servers, before and after: bench/README.md
@@ -38,3 +39,4 @@ include mk/bench.mk
 include mk/checks.mk
 include mk/targets.mk
 include mk/crash.mk
+include mk/fail.mk

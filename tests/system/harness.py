@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import pathlib
 import poplib
 import re
@@ -153,11 +154,12 @@ class Instance:
 
     # --- asking it ----------------------------------------------------------------------------
 
-    def command(self, name, *arguments, stdin=None, check=True):
-        """One of its commands, with its configuration; returns the CompletedProcess (text)."""
+    def command(self, name, *arguments, stdin=None, check=True, env=None):
+        """One of its commands, with its configuration; returns the CompletedProcess (text). `env` is added to ours."""
         option = "-C" if name == "sendmail" else "-c"
         done = subprocess.run([pathlib.Path(self.command_directory) / name, option, self.config_directory,
-                               *map(str, arguments)], input=stdin, capture_output=True, text=True)
+                               *map(str, arguments)], input=stdin, capture_output=True, text=True,
+                              env=os.environ | (env or {}))
         assert not check or done.returncode == 0, f"{name} {arguments}: {done.stderr}{done.stdout}"
         return done
 
@@ -211,7 +213,11 @@ class Instance:
         program = str(self.root / "libexec" / name)
         for entry in pathlib.Path("/proc").glob("[0-9]*"):
             try:
-                if str((entry / "exe").readlink()).removesuffix(" (deleted)") == program:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                # An ordinary user may not ask what a process runs that gave up its privileges, but how it was called.
+                if words[0] == name.encode() and str(self.root / "etc").encode() in words:
+                    found.append(int(entry.name))
+                elif str((entry / "exe").readlink()).removesuffix(" (deleted)") == program:
                     found.append(int(entry.name))
             except OSError:
                 continue
