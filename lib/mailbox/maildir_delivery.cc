@@ -101,7 +101,8 @@ struct MaildirDelivery::Work {
   std::string name;  // the name in new/
   std::uint64_t size = 0;
   std::optional<Error> error;
-  bool temporary = false;  // there is a file in tmp/
+  os::Fd file;             // in tmp/, written and not yet durable
+  bool temporary = false;  // there is a durable file in tmp/
   bool counted = false;    // its tree has a maildirsize
 };
 
@@ -127,12 +128,15 @@ std::vector<Result<Delivered>> MaildirDelivery::deliver_batch(std::span<const De
   }
   check_quotas(batch, work);
 
+  // Threads that make files in one directory only wait for each other; those that wait for the disk share its
+  // answers.
+  for (std::size_t i = 0; i < batch.size(); ++i) write_temporary(batch[i], work[i]);
   if (batch.size() > 1 && sync_threads_ > 0) {
-    // The caller's thread is one of those that write.
+    // The caller's thread is one of those that wait.
     if (!workers_) workers_ = std::make_unique<Workers>(sync_threads_ - 1);
-    workers_->run(batch.size(), [&](std::size_t i) { write_temporary(batch[i], work[i]); });
+    workers_->run(batch.size(), [&](std::size_t i) { sync_temporary(work[i]); });
   } else {
-    for (std::size_t i = 0; i < batch.size(); ++i) write_temporary(batch[i], work[i]);
+    for (auto& one : work) sync_temporary(one);
   }
   put_in_place(work);
   sync_directories(work);
@@ -180,7 +184,6 @@ void MaildirDelivery::check_quotas(std::span<const Delivery> batch, std::span<Wo
   }
 }
 
-// Runs on any thread; touches nothing but `work` and the file system.
 void MaildirDelivery::write_temporary(const Delivery& delivery, Work& work) {
   if (work.error) return;
   const std::string path = fmt::format("{}/tmp/{}", delivery.directory, work.base);
@@ -198,15 +201,25 @@ void MaildirDelivery::write_temporary(const Delivery& delivery, Work& work) {
     return;
   }
   LineEnds ends;
-  auto written = copy_content(files_, fd->get(), delivery.content, ends);
-  if (written) written = files_.fsync(fd->get());
+  const auto written = copy_content(files_, fd->get(), delivery.content, ends);
   if (!written) {
     work.error = written.error().within("maildir delivery");
     (void)files_.unlink(path);
     return;
   }
-  work.temporary = true;
+  work.file = std::move(*fd);
   work.name = fmt::format("{},S={},W={}", work.base, work.size, work.size + ends.bare());
+}
+
+// Runs on any thread; touches nothing but `work` and the file system.
+void MaildirDelivery::sync_temporary(Work& work) {
+  if (!work.file) return;
+  const auto synced = files_.fsync(work.file.get());
+  work.file.reset();
+  work.temporary = synced.has_value();
+  if (synced) return;
+  work.error = synced.error().within("maildir delivery");
+  (void)files_.unlink(fmt::format("{}/tmp/{}", *work.directory, work.base));
 }
 
 // In the order given, so that names and directory agree about what came first.

@@ -54,6 +54,7 @@ class MaildirDelivery {
   struct Work;
 
   void write_temporary(const Delivery& delivery, Work& work);
+  void sync_temporary(Work& work);
   void check_quotas(std::span<const Delivery> batch, std::span<Work> work);
   void put_in_place(std::span<Work> work);
   void sync_directories(std::span<Work> work);
