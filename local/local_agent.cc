@@ -34,6 +34,8 @@ LocalAgent::LocalAgent(Surroundings around, const LocalSettings& settings)
                                              settings.tables, settings.limits)),
       aliases_(settings.domains.alias_maps, directory_.context(), rules_,
                settings.local.owner_request_special()),
+      names_(around_.loop, around_.tasks),
+      forwards_(around_.loop, around_.tasks),
       transport_maps_(open_maps(settings.local.mailbox_transport_maps, directory_.context())),
       command_maps_(open_maps(settings.local.mailbox_command_maps, directory_.context())),
       fallback_maps_(open_maps(settings.local.fallback_transport_maps, directory_.context())),
@@ -144,6 +146,15 @@ event::Task<Result<std::optional<std::string>>> LocalAgent::look_up(const table:
   co_return std::move((*found)->value);
 }
 
+event::Task<LocalAgent::Known> LocalAgent::find_name(Name name, bool ask_aliases) {
+  Known known;
+  co_await directory_.ask([&] {
+    if (ask_aliases) known.alias = aliases_.find(name.local);
+    if (known.alias && !*known.alias) known.user = os::find_user(name.user);
+  });
+  co_return known;
+}
+
 // An alias, a user, or nobody.
 event::Task<RecipientOutcome> LocalAgent::deliver_address(Delivery& delivery, Step step) {
   const Name name = take_apart(step.address);
@@ -155,13 +166,10 @@ event::Task<RecipientOutcome> LocalAgent::deliver_address(Delivery& delivery, St
   const bool met = std::find(step.ancestors.begin(), step.ancestors.end(), key) != step.ancestors.end();
   step.ancestors.push_back(key);
 
-  Result<std::optional<AliasEntry>> alias = std::nullopt;
-  Result<std::optional<os::User>> user = std::nullopt;
   const bool ask_aliases = !step.aliases_done && !met;
-  co_await directory_.ask([&] {
-    if (ask_aliases) alias = aliases_.find(name.local);
-    if (alias && !*alias) user = os::find_user(name.user);
-  });
+  Known known = co_await names_.ask((ask_aliases ? "alias " : "user ") + name.local,
+                                    [this, name, ask_aliases] { return find_name(name, ask_aliases); });
+  auto& [alias, user] = known;
   if (!alias) {
     around_.log.warning("alias_maps: {}", alias.error().text());
     co_return settle(delivery, step, deferred("4.3.0", "alias database unavailable"));
@@ -222,6 +230,7 @@ event::Task<Result<std::optional<Targets>>> LocalAgent::find_forward(const Deliv
   if (paths.empty() || !user.home.starts_with('/') || (around_.as_root && user.uid == 0))
     co_return std::nullopt;
   const MacroSource source = macros(step, name, &user);
+  std::vector<std::string> tried;
   for (const auto item : split_any(paths, ", \t\r\n")) {
     const auto path = expand_macros(item, source, settings_.local.forward_filter());
     if (!path) {
@@ -230,8 +239,13 @@ event::Task<Result<std::optional<Targets>>> LocalAgent::find_forward(const Deliv
     }
     // An extension that is none leaves a name that was tried, or one in another directory.
     if (!path->starts_with('/') || path->find("/../") != std::string::npos) continue;
-    TargetsJob job{*path, true};
-    auto targets = co_await crew_.run<Targets>(rights_of(user), job, Seconds{60});
+    if (std::find(tried.begin(), tried.end(), *path) != tried.end()) continue;
+    tried.push_back(*path);
+    const Identity rights = rights_of(user);
+    auto targets = co_await forwards_.ask(fmt::format("{} {} {}", rights.uid, rights.gid, *path),
+                                          [this, rights, job = TargetsJob{*path, true}] {
+                                            return crew_.run<Targets>(rights, job, Seconds{60});
+                                          });
     if (!targets) co_return fail(targets.error());
     switch (targets->found) {
       case Targets::Found::absent: break;

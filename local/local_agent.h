@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "lib/config/common.h"
+#include "lib/event/shared_answers.h"
 #include "lib/ipc/call.h"
 #include "lib/ipc/pool.h"
 #include "lib/os/files.h"
@@ -86,6 +87,11 @@ class LocalAgent {
     std::optional<Identity> rights;      // of files and commands; unset: default_privs
     unsigned depth = 0;
   };
+  // What the tables and the system know of a name; the user is not looked for when there is an alias.
+  struct Known {
+    Result<std::optional<AliasEntry>> alias = std::nullopt;
+    Result<std::optional<os::User>> user = std::nullopt;
+  };
   struct Name {  // a recipient taken apart
     std::string local, user, extension, domain;
     char delimiter = '\0';
@@ -112,6 +118,7 @@ class LocalAgent {
   event::Task<RecipientOutcome> send_forwards(Delivery& delivery);
   event::Task<Result<std::optional<Targets>>> find_forward(const Delivery& delivery, const Step& step,
                                                            const Name& name, const os::User& user);
+  event::Task<Known> find_name(Name name, bool ask_aliases);
   event::Task<Result<std::vector<protocol::Route>>> resolve(std::vector<std::string> addresses,
                                                             std::string sender);
   event::Task<Result<std::optional<std::string>>> look_up(const table::Maps& maps, std::string address);
@@ -129,6 +136,9 @@ class LocalAgent {
   table::AddressRules rules_;
   Directory directory_;
   Aliases aliases_;
+  // Letters that come together for one user ask once.
+  event::SharedAnswers<Known> names_;
+  event::SharedAnswers<Result<Targets>> forwards_;
   table::Maps transport_maps_, command_maps_, fallback_maps_;
   ipc::Pool rewrite_;
   std::string cleanup_path_;

@@ -24,6 +24,7 @@ VirtualAgent::VirtualAgent(Surroundings around, const VirtualSettings& settings)
       crew_(around_.loop, around_.log, around_.tasks, around_.stop, around_.as_root),
       directory_(around_.loop, table_context(around_.files, around_.log, around_.loop.clock(),
                                              settings.tables, settings.limits)),
+      mailboxes_(around_.loop, around_.tasks),
       mailbox_maps_(open_maps(settings.domains.virtual_mailbox_maps, directory_.context())),
       uid_maps_(open_maps(settings.box.uid_maps, directory_.context())),
       gid_maps_(open_maps(settings.box.gid_maps, directory_.context())) {
@@ -93,11 +94,17 @@ Result<VirtualAgent::Mailbox> VirtualAgent::find(const std::string& address) con
   return mailbox;
 }
 
+event::Task<Result<VirtualAgent::Mailbox>> VirtualAgent::ask_for(std::string address) {
+  Result<Mailbox> mailbox = fail(Trouble::temporary, "");
+  co_await directory_.ask([&] { mailbox = find(address); });
+  co_return mailbox;
+}
+
 event::Task<RecipientOutcome> VirtualAgent::deliver_recipient(const Letter& letter,
                                                               const queue::Recipient& recipient) {
   const std::string address = lower(recipient.address);
-  Result<Mailbox> mailbox = fail(Trouble::temporary, "");
-  co_await directory_.ask([&] { mailbox = find(address); });
+  const Result<Mailbox> mailbox =
+      co_await mailboxes_.ask(address, [this, address] { return ask_for(address); });
   if (!mailbox) {
     if (mailbox.error().is(Trouble::not_found)) co_return bounced("5.1.1", mailbox.error().text());
     around_.log.warning("{}", mailbox.error().text());

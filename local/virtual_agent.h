@@ -5,6 +5,7 @@
 #include <string>
 
 #include "lib/config/common.h"
+#include "lib/event/shared_answers.h"
 #include "lib/ipc/call.h"
 #include "lib/os/files.h"
 #include "local/config.h"
@@ -46,6 +47,7 @@ class VirtualAgent {
 
   event::Task<> deliver(const Letter& letter, std::uint32_t index, protocol::DeliveryReport& report);
   event::Task<RecipientOutcome> deliver_recipient(const Letter& letter, const queue::Recipient& recipient);
+  event::Task<Result<Mailbox>> ask_for(std::string address);
   // On the directory's thread. not_found: no such mailbox.
   Result<Mailbox> find(const std::string& address) const;
   Result<std::uint32_t> find_id(const table::Maps& maps, const std::string& address,
@@ -56,6 +58,7 @@ class VirtualAgent {
   Crew crew_;
   table::AddressRules rules_;
   Directory directory_;
+  event::SharedAnswers<Result<Mailbox>> mailboxes_;  // letters that come together for one ask once
   table::Maps mailbox_maps_, uid_maps_, gid_maps_;
 };
 
