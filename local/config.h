@@ -92,6 +92,10 @@ struct LocalConfig : config::Section {
       *this, "owner_request_special", "yes",
       "Whether owner-list and list-request are special: never split, and owner-list is the sender of "
       "mail to list."};
+  config::Boolean expand_owner{
+      *this, "expand_owner_alias", "no",
+      "Whether the sender of mail to list is what owner-list stands for, if that is one address, instead of "
+      "owner-list itself."};
   config::List prepend_delivered{*this,
                                  "prepend_delivered_header",
                                  "command, file, forward",

@@ -59,9 +59,9 @@ Result<std::optional<AliasEntry>> Aliases::find(const std::string& local_part) c
     }
     if (owner_special_ && !entry.name.starts_with("owner-")) {
       for (const auto& other : tables_) {
-        const auto owner = other.maps.lookup("owner-" + entry.name);
+        auto owner = other.maps.lookup("owner-" + entry.name);
         if (!owner) return fail(owner.error());
-        if (*owner) entry.has_owner = true;
+        if (*owner && !entry.owner) entry.owner = std::move(**owner);
       }
     }
     return entry;

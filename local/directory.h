@@ -24,11 +24,11 @@ table::Context table_context(os::Files& files, Log& log, const Clock& clock, con
 table::Maps open_maps(const config::List& parameter, const table::Context& context);
 
 struct AliasEntry {
-  std::string name;                // the key that was found
-  std::string value;               // aliases(5)
-  std::string extension;           // that the key did not contain
-  bool has_owner = false;          // there is an owner-<name> too
-  std::optional<Identity> rights;  // of the table's file; unset: root's
+  std::string name;                  // the key that was found
+  std::string value;                 // aliases(5)
+  std::string extension;             // that the key did not contain
+  std::optional<std::string> owner;  // the value of owner-<name>, where there is one
+  std::optional<Identity> rights;    // of the table's file; unset: root's
 };
 
 class Directory {

@@ -1,6 +1,7 @@
 // What aliases, .forward and :include: files name: each destination in its turn.
 
 #include <algorithm>
+#include <optional>
 
 #include <fmt/core.h>
 
@@ -34,6 +35,14 @@ Target::Kind kind_of(table::AliasTarget::Kind kind) {
   return Target::Kind::address;
 }
 
+// What an alias stands for when that is one address; a list, a file or a command is nobody's name.
+std::optional<std::string> single_address(std::string_view alias_value) {
+  const auto targets = table::parse_alias_value(alias_value);
+  if (!targets || targets->size() != 1 || targets->front().kind != table::AliasTarget::Kind::address)
+    return std::nullopt;
+  return targets->front().text;
+}
+
 }  // namespace
 
 bool LocalAgent::allows(const std::vector<std::string>& list, Source source) const {
@@ -52,9 +61,12 @@ event::Task<RecipientOutcome> LocalAgent::deliver_alias(Delivery& delivery, Step
                      deferred("4.3.5", "mail system configuration error: alias " + entry.name));
   }
   if (!step.context) step.rights = entry.rights;
-  if (entry.has_owner) {
+  if (entry.owner) {
     // Trouble with a list is its owner's, who becomes the sender; so it goes through the queue.
-    step.sender = fmt::format("owner-{}@{}", entry.name, settings_.identity.myorigin());
+    std::string owner = "owner-" + entry.name;
+    if (settings_.local.expand_owner()) owner = single_address(*entry.owner).value_or(owner);
+    if (owner.find('@') == std::string::npos) owner += "@" + settings_.identity.myorigin();
+    step.sender = std::move(owner);
     step.forward_only = true;
   }
   std::vector<Target> targets;

@@ -198,6 +198,21 @@ TEST_CASE("a list with an owner is sent on by the queue, in the owner's name") {
   CHECK(office.submissions[0].envelope.recipients.size() == 2);
 }
 
+TEST_CASE("expand_owner_alias makes the owner's own address the sender, if it is one") {
+  const WithAliases aliases(
+      "list: x@elsewhere.example\nowner-list: ann@b.example\n"
+      "near: x@elsewhere.example\nowner-near: ben\n"
+      "many: x@elsewhere.example\nowner-many: ann@b.example, ben\n");
+  Office office("expand_owner_alias = yes\n");
+  office.deliver({"list@example.org"});
+  office.deliver({"near@example.org"});
+  office.deliver({"many@example.org"});
+  REQUIRE(office.submissions.size() == 3);
+  CHECK(office.submissions[0].envelope.sender == "ann@b.example");
+  CHECK(office.submissions[1].envelope.sender == "ben@example.org");
+  CHECK(office.submissions[2].envelope.sender == "owner-many@example.org");
+}
+
 TEST_CASE("while anything must be tried again nothing is forwarded yet") {
   const WithAliases aliases("mixed: nobody, x@elsewhere.example, :include:/no/such/file\n");
   Office office;
