@@ -121,15 +121,9 @@ class Judge:
 
     def __init__(self, recording):
         self.recording = recording
-        base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-        self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="postrider-powercut-", dir=base))
+        self.scratch = pathlib.Path(tempfile.mkdtemp(dir=SCRATCH))
+        # It ends with the worker process, which closes its input.
         self.reader = subprocess.Popen([BUILT / "recover"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.by_node = {}
-
-    def close(self):
-        self.reader.stdin.close()
-        self.reader.wait()
-        shutil.rmtree(self.scratch, ignore_errors=True)
 
     def judge(self, state):
         """(a hash of the state, what is missing, what else is wrong)"""
@@ -242,7 +236,7 @@ def judge_whole(recording, state):
     recording.sink.copies.clear()
     problems = []
     recording.command("start")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     try:
         while True:
             recording.instance.command("prqueue", "-f", check=False)
@@ -253,7 +247,7 @@ def judge_whole(recording, state):
             if time.monotonic() > deadline:
                 problems += [f"letter {n} to {r} is nowhere" for n, r in sorted(owed - there)[:5]]
                 listing = recording.instance.command("prqueue", "-p", check=False).stdout
-                problems.append(f"after a minute there is left:\n{listing}{recording.instance.log_tail()}")
+                problems.append(f"after two minutes there is left:\n{listing}{recording.instance.log_tail()}")
                 break
             time.sleep(0.1)
     finally:
@@ -261,13 +255,31 @@ def judge_whole(recording, state):
     return problems
 
 
-RECORDING = None
+def memory_directory():
+    """Where the states of a queue fit into memory; None: only on the disk."""
+    if not os.access("/dev/shm", os.W_OK):
+        return None
+    there = os.statvfs("/dev/shm")
+    return "/dev/shm" if there.f_bavail * there.f_frsize > 256 << 20 else None
 
 
-def powercut_run(root, states, seed, workers=2, full=0, seconds=4.0, recordings=1, say=lambda text: None):
-    """(problems, figures)."""
-    global RECORDING, JUDGE
+RECORDING = SCRATCH = None
+
+
+def powercut_run(root, states, seed, workers=2, full=0, seconds=4.0, recordings=1, minutes=None,
+                 say=lambda text: None):
+    """(problems, figures). After so many minutes no further state is begun."""
+    global RECORDING, JUDGE, SCRATCH
     began = time.monotonic()
+    SCRATCH = tempfile.mkdtemp(prefix="postrider-powercut-", dir=memory_directory())
+    try:
+        return judge_recordings(root, states, seed, workers, full, seconds, recordings, minutes, say, began)
+    finally:
+        shutil.rmtree(SCRATCH, ignore_errors=True)
+
+
+def judge_recordings(root, states, seed, workers, full, seconds, recordings, minutes, say, began):
+    global RECORDING, JUDGE
     seen, profiles, problems = set(), collections.Counter(), []
     events = letters = whole = 0
     for part in range(recordings):
@@ -284,6 +296,8 @@ def powercut_run(root, states, seed, workers=2, full=0, seconds=4.0, recordings=
                     profiles += profile
                     problems += trouble
                     say(f"{sum(profiles.values())} states, {len(seen)} distinct, {len(problems)} bad")
+                    if minutes and time.monotonic() - began > minutes * 60 * (part + 1) / recordings:
+                        break  # the pool ends with what is left of it
             for number, state in states_of(RECORDING, f"{seed} {part} whole", 0, full // recordings):
                 whole += 1
                 problems += [f"suite on state {number} (cut {state.cut}, {PROFILES[state.profile]}): {p}"
@@ -305,12 +319,14 @@ def main():
     parser.add_argument("--recordings", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=4.0, help="how long each recording runs")
     parser.add_argument("--full", type=int, default=40, help="states that the whole suite is started on")
+    parser.add_argument("--minutes", type=float, help="stop there, with as many states as were judged")
     parser.add_argument("--results", type=pathlib.Path, help="where the figures go, as JSON")
     options = parser.parse_args()
     root = pathlib.Path(tempfile.mkdtemp(prefix="postrider-powercut-"))
     root.chmod(0o755)
     problems, figures = powercut_run(root, options.states, options.seed, options.workers, options.full,
-                                     options.seconds, options.recordings, say=lambda text: print(text, flush=True))
+                                     options.seconds, options.recordings, options.minutes,
+                                     say=lambda text: print(text, flush=True))
     for problem in problems[:50]:
         print(problem)
     print(json.dumps(figures, indent=1))
