@@ -145,18 +145,23 @@ def reader(instance):
 
 def fill(user, messages):
     """Leaves exactly these messages in the user's mailbox, as a delivery would have."""
+    owner = user.directory.stat()
+
+    def give(path):
+        if os.geteuid() == 0:
+            os.chown(path, owner.st_uid, owner.st_gid)
+
     maildir = user.directory / "Maildir"
-    for part in ("cur", "new", "tmp"):
-        (maildir / part).mkdir(parents=True, exist_ok=True)
+    for part in (maildir, maildir / "cur", maildir / "new", maildir / "tmp"):
+        part.mkdir(exist_ok=True)
+        give(part)
     for file in user.files():
-        file.unlink()
+        file.unlink(missing_ok=True)
     for message in messages:
         # A name is a message for good: it may not come back with another content.
-        (maildir / "new" / f"{1700000000 + next(serial)}.M1P1.host").write_bytes(message)
-    if os.geteuid() == 0:
-        owner = user.directory.stat()
-        for path in (maildir, *maildir.rglob("*")):
-            os.chown(path, owner.st_uid, owner.st_gid)
+        file = maildir / "new" / f"{1700000000 + next(serial)}.M1P1.host"
+        file.write_bytes(message)
+        give(file)
 
 
 @pytest.mark.parametrize("dialogue, way", CASES)
