@@ -11,8 +11,6 @@ namespace {
 // An outcome that a power cut takes away repeats a delivery, so it need not be durable at once.
 constexpr Milliseconds sync_interval{500};
 constexpr Milliseconds recycle_interval{500};
-// A segment that cannot be read or written is tried again, and warned of, so often.
-constexpr Seconds trouble_pause{60};
 constexpr std::size_t resolver_limit = 50;
 
 }  // namespace
@@ -89,7 +87,7 @@ event::Task<> QueueManager::recycle_segment(queue::SegmentName name) {
   const bool is_void = !scan && scan.error().is(Trouble::not_found);
   if (daemon_.draining()) co_return;
   if (!scan && !is_void) {
-    troubled_[name] = loop_.after(trouble_pause);
+    troubled_[name] = loop_.after(config_.transport_retry());
     co_return;
   }
   const Result<std::vector<queue::SegmentName>> still = journal_->idle_segments();
@@ -104,7 +102,7 @@ event::Task<> QueueManager::recycle_segment(queue::SegmentName name) {
     co_return;
   }
   log_.warning("{}: {}", name.text(), recycled.error().text());
-  troubled_[name] = loop_.after(trouble_pause);
+  troubled_[name] = loop_.after(config_.transport_retry());
 }
 
 void add_process_limits(const config::Values& values, StringMap<unsigned>& limits) {

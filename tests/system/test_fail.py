@@ -81,7 +81,7 @@ def faults(instances):
 @pytest.fixture
 def failing(make_instance, faults):
     instance = make_instance(**faults.settings())
-    fail.forget_set_gid(instance)
+    fail.let_preload(instance)
     yield instance
     faults.disarm()
 
@@ -98,7 +98,7 @@ SAMPLE = (("smtp", "cleanup", "fdatasync"), ("smtp", "cleanup", "write"), ("smtp
 def test_a_failing_call_costs_an_error_or_a_retry_and_never_the_letter(instances, make_instance, faults):
     sink = Sink({"refused@faraway.example": "550 5.1.1 no such user here"})
     instance = make_instance(**faults.settings(), relayhost=f"[127.0.0.1]:{sink.port}")
-    fail.forget_set_gid(instance)
+    fail.let_preload(instance)
     walk = fail.Walk(instance, sink, faults)
     try:
         for way in dict.fromkeys(way for way, _, _ in SAMPLE):
