@@ -1,9 +1,11 @@
 // pralias(1), also called postalias: builds and asks alias databases.
+#include "lib/os/process.h"
 #include "tools/map_command.h"
 
 using namespace postrider;
 
 int main(int argc, char** argv) {
+  os::open_standard_streams();
   const std::vector<std::string> arguments(argv, argv + argc);
   const std::string name = arguments.empty() ? "pralias" : arguments[0].substr(arguments[0].rfind('/') + 1);
   tools::TerminalLog log(name, 2);

@@ -7,6 +7,7 @@
 #include <sysexits.h>
 
 #include "lib/os/files.h"
+#include "lib/os/process.h"
 #include "lib/queue/queue_reader.h"
 #include "lib/queue/spill.h"
 #include "tools/command.h"
@@ -118,6 +119,7 @@ Result<queue::Message> from_file(Command& command, const std::string& path) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  os::open_standard_streams();
   Command command(argv[0], "prcat", "postcat");
   const Result<tools::Options> parsed = tools::parse_options(argc, argv, "bc:defhoqrs:v");
   if (!parsed) {

@@ -28,6 +28,7 @@
 #include "lib/config/values.h"
 #include "lib/ipc/trigger.h"
 #include "lib/os/credentials.h"
+#include "lib/os/process.h"
 #include "lib/os/sandbox.h"
 #include "lib/protocol/services.h"
 #include "lib/table/table.h"
@@ -55,14 +56,7 @@ void say(const std::string& text) { static_cast<void>(os::system_files().write(2
 
 // A file opened later must not become somebody's standard output.
 void settle_descriptors() {
-  struct stat ignored{};
-  for (int fd = 0; fd < 3; ++fd) {
-    if (::fstat(fd, &ignored) == 0) continue;
-    auto null = os::system_files().open("/dev/null", O_RDWR);
-    if (!null || ::dup2(null->get(), fd) < 0) std::_Exit(EX_OSERR);
-    // open() took the lowest free number: either fd itself, close-on-exec or not, or a later one.
-    if (null->get() == fd) (void)null->release();
-  }
+  if (!os::open_standard_streams()) std::_Exit(EX_OSERR);
   ::syscall(SYS_close_range, 3U, ~0U, 0U);
 }
 

@@ -5,6 +5,7 @@
 #include <sysexits.h>
 
 #include "lib/base/text.h"
+#include "lib/os/process.h"
 #include "tools/command.h"
 
 using namespace postrider;
@@ -29,6 +30,7 @@ std::optional<Level> level(std::string_view name) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  os::open_standard_streams();
   Command command(argv[0], "prlog", "postlog");
   const Result<tools::Options> parsed = tools::parse_options(argc, argv, "c:ip:t:v");
   if (!parsed) {

@@ -7,6 +7,7 @@
 
 #include "lib/io/stream.h"
 #include "lib/ipc/pool.h"
+#include "lib/os/process.h"
 #include "lib/os/socket.h"
 #include "lib/protocol/qmgr.h"
 #include "lib/protocol/services.h"
@@ -163,6 +164,7 @@ int flush(Command& command, Verb verb, const std::string& item) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  os::open_standard_streams();
   Command command(argv[0], "prqueue", "postqueue");
   const Result<tools::Options> parsed = tools::parse_options(argc, argv, "c:fi:jps:v");
   if (!parsed) {

@@ -10,6 +10,7 @@
 #include "lib/base/text.h"
 #include "lib/ipc/pool.h"
 #include "lib/os/files.h"
+#include "lib/os/process.h"
 #include "lib/os/socket.h"
 #include "lib/protocol/qmgr.h"
 #include "lib/protocol/services.h"
@@ -155,6 +156,7 @@ int check(Command& command, Executor& executor, bool purge) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  os::open_standard_streams();
   Command command(argv[0], "prsuper", "postsuper");
   const Result<tools::Options> parsed = tools::parse_options(argc, argv, "c:d:e:f:h:H:pr:sSv");
   if (!parsed) {

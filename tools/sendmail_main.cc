@@ -17,6 +17,7 @@
 #include "lib/message/header.h"
 #include "lib/os/credentials.h"
 #include "lib/os/files.h"
+#include "lib/os/process.h"
 #include "tools/command.h"
 #include "tools/dropper.h"
 #include "tools/sendmail_input.h"
@@ -226,12 +227,7 @@ int new_aliases(Command& command, const SendmailRequest& request) {
 
 // What a shell, cron or a web server may have left us without.
 void settle() {
-  struct stat ignored{};
-  for (int fd = 0; fd < 3; ++fd)
-    if (::fstat(fd, &ignored) != 0) {
-      auto null = os::system_files().open("/dev/null", O_RDWR);
-      if (null) (void)null->release();
-    }
+  os::open_standard_streams();
   std::signal(SIGPIPE, SIG_IGN);
 }
 

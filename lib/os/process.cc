@@ -139,6 +139,15 @@ ChildEnd to_end(pid_t pid, int status) {
 
 }  // namespace
 
+bool open_standard_streams() {
+  for (int fd = 0; fd < 3; ++fd) {
+    if (::fcntl(fd, F_GETFD) >= 0) continue;
+    // The lowest free number is taken, and those below are open.
+    if (::open("/dev/null", O_RDWR) != fd) return false;
+  }
+  return true;
+}
+
 Result<pid_t> spawn(const Spawn& what) {
   if (auto good = check(what); !good) return fail(good.error());
   if (what.uid && ::geteuid() != 0 && (*what.uid != ::geteuid() || *what.gid != ::getegid())) {

@@ -27,6 +27,10 @@ struct Spawn {
   bool die_with_parent = true;  // SIGKILL when the spawner dies (PR_SET_PDEATHSIG)
 };
 
+// For the first line of a command: opens /dev/null where descriptors 0 to 2 are closed, so that no file which
+// is opened later becomes somebody's standard output. False when that cannot be done.
+bool open_standard_streams();
+
 // Descriptors 0-2 are /dev/null unless mapped. An exec that fails is reported here, not as a child.
 Result<pid_t> spawn(const Spawn& what);
 

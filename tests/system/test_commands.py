@@ -1,8 +1,11 @@
 """The administrator's commands, as scripts written for Postfix call and parse them."""
 
 import json
+import os
+import pathlib
 import re
 import socket
+import subprocess
 
 import pytest
 from harness import TOP, run, wait_until
@@ -184,6 +187,18 @@ def test_the_compatibility_names_work(instance):
     run(compat / "postmap", "-c", instance.config_directory, f"hash:{instance.root}/map")
     assert run(compat / "postmap", "-c", instance.config_directory, "-q", "key", f"hash:{instance.root}/map").stdout \
         == "value\n"
+
+
+@pytest.mark.parametrize("words", [("prconf", "-n"), ("prqueue", "-p"), ("prmap", "-q", "x", "inline:{x=y}"), ("prcat", "-q", "A"),
+                                   ("prsuper", "--nonsense"), ("pralias", "--nonsense"), ("prlog", "--nonsense"),
+                                   ("postrider", "--nonsense"), ("postrider", "status"), ("sendmail", "--nonsense")],
+                         ids=" ".join)
+def test_a_command_without_standard_streams_ends_by_itself(instance, words):
+    program = pathlib.Path(instance.command_directory) / words[0]
+    environment = {**os.environ, "MAIL_CONFIG": str(instance.config_directory)}
+    script = 'exec "$@" <&- >&- 2>&-'
+    done = subprocess.run(["sh", "-c", script, "sh", program, *words[1:]], env=environment, timeout=60)
+    assert 0 <= done.returncode < 128
 
 
 def test_sendmail_bv_reports_and_delivers_nothing(instance):
