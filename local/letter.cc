@@ -1,5 +1,6 @@
 #include "local/letter.h"
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 
@@ -162,6 +163,13 @@ RecipientOutcome outcome_of(const CommandEnded& ended, std::string_view success,
     if (meaning.status == ended.status) return by_dsn(meaning.dsn, meaning.text + told);
   }
   return bounced("5.3.0", fmt::format("Command died with status {}: \"{}\"{}", ended.status, command, told));
+}
+
+void answer_unless_stopped(ipc::Call call, const protocol::DeliveryReport& report, event::StopToken stop) {
+  const bool nothing_done = std::ranges::all_of(
+      report.outcomes, [](const RecipientOutcome& outcome) { return outcome.kind == Kind::deferred; });
+  if (stop.stopped() && nothing_done) throw io::Ended{io::Ended::Why::stopped, ""};
+  call.answer(report);
 }
 
 void soften(RecipientOutcome& outcome) {

@@ -8,7 +8,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
-#include "lib/ipc/channel.h"
+#include "lib/event/stop.h"
+#include "lib/ipc/call.h"
 #include "lib/protocol/delivery.h"
 #include "lib/queue/envelope.h"
 #include "local/jobs.h"
@@ -54,6 +55,10 @@ std::string make_head(std::string_view sender, const queue::Recipient& recipient
 // What a worker's ending means for a recipient. `what` begins the reason of a failure.
 RecipientOutcome outcome_of(const Ending& ending, std::string_view success, std::string_view what);
 RecipientOutcome outcome_of(const CommandEnded& ended, std::string_view success, std::string_view command);
+
+// What a delivery that a stop may have cut short answers. With nothing done there is no answer, and qmgr
+// tries again at once instead of putting the message aside for minutes: throws Ended.
+void answer_unless_stopped(ipc::Call call, const protocol::DeliveryReport& report, event::StopToken stop);
 
 // soft_bounce: what failed for good is tried again.
 void soften(RecipientOutcome& outcome);

@@ -67,7 +67,7 @@ event::Task<> LocalAgent::handle(ipc::Call call, ipc::Frame frame) {
     recipients.spawn(deliver(*letter, i, report));
   }
   co_await recipients.join();
-  call.answer(report);
+  answer_unless_stopped(call, report, around_.stop);
 }
 
 event::Task<> LocalAgent::deliver(const Letter& letter, std::uint32_t index,

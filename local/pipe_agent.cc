@@ -209,7 +209,7 @@ event::Task<> PipeAgent::handle(ipc::Call call, ipc::Frame frame) {
     letter->log(around_.log, around_.service_name, recipients[i], outcome, around_.loop.clock().wall());
     report.outcomes.push_back(outcome);
   }
-  call.answer(report);
+  answer_unless_stopped(call, report, around_.stop);
 }
 
 event::Task<RecipientOutcome> PipeAgent::run(const Letter& letter) {

@@ -40,7 +40,7 @@ event::Task<> VirtualAgent::handle(ipc::Call call, ipc::Frame frame) {
     recipients.spawn(deliver(*letter, i, report));
   }
   co_await recipients.join();
-  call.answer(report);
+  answer_unless_stopped(call, report, around_.stop);
 }
 
 event::Task<> VirtualAgent::deliver(const Letter& letter, std::uint32_t index,
@@ -56,7 +56,9 @@ event::Task<> VirtualAgent::deliver(const Letter& letter, std::uint32_t index,
   if (stopped) outcome = deferred("4.3.0", "delivery agent is stopping");
   if (settings_.limits.soft_bounce()) soften(outcome);
   outcome.index = index;
-  letter.log(around_.log, around_.service_name, recipient, outcome, around_.loop.clock().wall());
+  const bool cut_short = around_.stop.stopped() && outcome.kind == RecipientOutcome::Kind::deferred;
+  if (!cut_short)
+    letter.log(around_.log, around_.service_name, recipient, outcome, around_.loop.clock().wall());
   report.outcomes.push_back(std::move(outcome));
 }
 

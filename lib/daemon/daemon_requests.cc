@@ -23,9 +23,12 @@ event::Task<> answer_one(const Daemon::Calls& calls, ipc::Channel& channel, ipc:
   const ipc::Call call(channel, frame.call());
   try {
     co_await calls(call, std::move(frame));
-  } catch (const io::Ended&) {
-    under_way.broken = true;
-    ::shutdown(channel.socket().get(), SHUT_RDWR);  // wakes the reader
+  } catch (const io::Ended& ended) {
+    // A call that the stop cut short has no answer; others of the connection may have theirs on the way.
+    if (ended.why != io::Ended::Why::stopped) {
+      under_way.broken = true;
+      ::shutdown(channel.socket().get(), SHUT_RDWR);  // wakes the reader
+    }
   }
   if (under_way.tasks.size() >= most_calls) under_way.ended.notify();
 }
