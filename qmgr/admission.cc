@@ -241,8 +241,11 @@ event::Task<> QueueManager::scan_deferred() {
     scanning_deferred_ = true;
     bool more = true;
     while (more && !daemon_.draining()) {
+      // The thread fills an index of its own: what is put aside meanwhile goes into ours.
       Result<bool> stepped = false;
-      co_await workers_.run([&] { stepped = scan.step(index_, scan_budget); });
+      queue::DeferredIndex part;
+      co_await workers_.run([&] { stepped = scan.step(part, scan_budget); });
+      index_.absorb(part);
       if (!stepped) {
         log_.warning("{}; will try again", stepped.error().text());
         continue;

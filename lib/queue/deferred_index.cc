@@ -20,6 +20,13 @@ void DeferredIndex::add(QueueId id, WallTime next_attempt) {
   std::ranges::push_heap(heap_, later);
 }
 
+void DeferredIndex::absorb(const DeferredIndex& other) {
+  for (const Entry& entry : other.heap_) {
+    heap_.push_back(entry);
+    std::ranges::push_heap(heap_, later);
+  }
+}
+
 std::optional<QueueId> DeferredIndex::take_due(WallTime now) {
   if (heap_.empty() || heap_.front().due > seconds_of(now)) return std::nullopt;
   std::ranges::pop_heap(heap_, later);

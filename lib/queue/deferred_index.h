@@ -18,6 +18,7 @@ namespace postrider::queue {
 class DeferredIndex {
  public:
   void add(QueueId id, WallTime next_attempt);
+  void absorb(const DeferredIndex& other);  // everything in it, as well
   // The message due the longest, and forgets it; nullopt when none is due at `now`.
   std::optional<QueueId> take_due(WallTime now);
   std::optional<WallTime> next_due() const;

@@ -18,8 +18,13 @@ class Sink:
                 sink.connections += 1
                 sink.serve(self.rfile, self.wfile, greeting)
 
-        self.server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Session)
-        self.server.daemon_threads = True
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+            # More clients at once than the queue holds would be accepted by the kernel and forgotten (SYN
+            # cookies), and wait for a greeting that never comes.
+            request_queue_size = 1024
+
+        self.server = Server(("127.0.0.1", 0), Session)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
