@@ -53,11 +53,7 @@ event::Task<Result<Pool::Lease>> Pool::get(MonoTime deadline) {
   }
   while (true) {
     Result<os::Fd> socket = connect();
-    if (socket) {
-      Lease lease(*this, std::make_unique<Channel>(loop_, std::move(*socket), stop_));
-      lease.fresh_ = true;
-      co_return std::move(lease);
-    }
+    if (socket) co_return Lease(*this, std::make_unique<Channel>(loop_, std::move(*socket), stop_));
     const bool again = co_await may_try_again(deadline);
     if (!again) co_return fail(socket.error());
   }

@@ -66,14 +66,11 @@ class Pool {
     Lease(Pool& pool, std::unique_ptr<Channel> channel) : pool_(&pool), channel_(std::move(channel)) {}
     Channel& operator*() { return *channel_; }
     Channel* operator->() { return channel_.get(); }
-    bool fresh() const { return fresh_; }  // opened for this lease, so a lost peer is not just an old one
     void give_back();
 
    private:
-    friend class Pool;
     Pool* pool_;
     std::unique_ptr<Channel> channel_;
-    bool fresh_ = false;
   };
 
   // Tries again every 100 ms until the deadline while the service is not there; then Trouble::temporary.
