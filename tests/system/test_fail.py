@@ -26,6 +26,17 @@ def flush_until_delivered(instance, count):
     return user.wait_for_mail(count)
 
 
+def take_away_qmgr(instance):
+    """Ends the queue manager, and master cannot start another until what this returns is called."""
+    program = pathlib.Path(instance.root) / "libexec" / "qmgr"
+    aside = program.with_name("qmgr.aside")
+    program.rename(aside)
+    for pid in instance.processes("qmgr"):
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not instance.processes("qmgr"), "the end of qmgr")
+    return lambda: aside.rename(program)
+
+
 # ---- no queue manager
 
 def test_prqueue_lists_what_waits_in_the_segments_of_a_stopped_system(make_instance):
@@ -54,19 +65,14 @@ def test_prqueue_lists_what_waits_in_the_segments_of_a_stopped_system(make_insta
 
 def test_prqueue_lists_the_segments_while_only_qmgr_is_down(make_instance):
     instance = make_instance()
-    program = pathlib.Path(instance.root) / "libexec" / "qmgr"
-    aside = program.with_name("qmgr.aside")
-    program.rename(aside)
-    for pid in instance.processes("qmgr"):
-        os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not instance.processes("qmgr"), "the end of qmgr")
+    bring_back = take_away_qmgr(instance)
     queue_id = instance.send("rider@example.test")
     listed = instance.command("prqueue", "-p")
     assert queue_id in listed.stdout and "in 1 Request." in listed.stdout
     assert "the queue manager is not running" in listed.stderr
     flushed = instance.command("prqueue", "-f", check=False)
     assert flushed.returncode == 69 and "Cannot flush mail queue" in flushed.stderr
-    aside.rename(program)
+    bring_back()
     assert instance.first_user().wait_for_mail()
     instance.wait_for_empty_queue()
 
@@ -158,18 +164,13 @@ def test_a_deferred_message_that_cannot_be_read_for_a_moment_is_not_corrupt(fail
 
 def test_a_segment_that_cannot_be_read_is_not_used_again(failing, faults):
     # A letter of which only the journal knows, and whose writer is no more: nobody holds the segment.
-    program = pathlib.Path(failing.root) / "libexec" / "qmgr"
-    aside = program.with_name("qmgr.aside")
-    program.rename(aside)
-    for pid in failing.processes("qmgr"):
-        os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not failing.processes("qmgr"), "the end of qmgr")
+    bring_back = take_away_qmgr(failing)
     failing.send("rider@example.test")
     for pid in failing.processes("cleanup"):
         os.kill(pid, signal.SIGKILL)
     faults.arm("qmgr", "read", errno.EIO, 1, 1_000_000, match="incoming/seg.")
     mark = failing.log_mark()
-    aside.rename(program)
+    bring_back()
     wait_until(lambda: len(re.findall("seg.*Input/output error", failing.log(mark))) >= 3, "three tries to read it")
     faults.disarm()
     assert failing.first_user().wait_for_mail(1)
