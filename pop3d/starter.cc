@@ -61,6 +61,7 @@ bool may_begin(int pipe_end) {
 Starter::Starter(daemon::Daemon& daemon, const SessionConfig& config, const config::Services& services)
     : daemon_(daemon),
       config_(config),
+      filter_(os::SystemCallFilter::make({os::Allow::files})),
       auth_(daemon.loop(), protocol::private_service(services.auth_service_name()), 4, daemon.stop_token()) {
   daemon.loop().on_signal(SIGCHLD, [] {
     while (os::reap()) {
@@ -137,8 +138,8 @@ void Starter::run_session(protocol::OpenSession request, const protocol::UserRec
     give_up(Outcome::temporary, became.error(), "The mailbox cannot be opened now");
   if (const Result<> quiet = os::forbid_dumps_and_privileges(); !quiet)
     give_up(Outcome::temporary, quiet.error(), "The mailbox cannot be opened now");
-  if (const Result<> filtered = os::restrict_system_calls({os::Allow::files}); !filtered)
-    log.warning("no system call filter: {}", filtered.error().text());
+  const Result<> filtered = filter_ ? filter_->install() : fail(filter_.error());
+  if (!filtered) log.warning("no system call filter: {}", filtered.error().text());
 
   const std::string& where = user.mail.empty() ? config_.mail_location() : user.mail;
   const Result<mailbox::MailLocation> location = mailbox::parse_mail_location(where, {user.user, user.home});

@@ -10,6 +10,7 @@
 #include "lib/daemon/daemon.h"
 #include "lib/ipc/call.h"
 #include "lib/ipc/pool.h"
+#include "lib/os/system_call_filter.h"
 #include "lib/protocol/auth.h"
 #include "lib/protocol/session.h"
 #include "pop3d/config.h"
@@ -29,6 +30,7 @@ class Starter {
 
   daemon::Daemon& daemon_;
   const SessionConfig& config_;
+  Result<os::SystemCallFilter> filter_;  // of every session; made once, since that takes long
   ipc::Pool auth_;
 };
 

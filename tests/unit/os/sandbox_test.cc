@@ -23,6 +23,7 @@
 #include "lib/os/files.h"
 #include "lib/os/process.h"
 #include "lib/os/socket.h"
+#include "lib/os/system_call_filter.h"
 #include "tests/unit/os/faulty_files.h"
 
 using namespace postrider;
@@ -210,4 +211,26 @@ TEST_CASE("behind a changed root only what is inside can be named") {
   }
   CHECK(wait_for(pid)->exit_status == 0);
   CHECK(enter_chroot(directory / "none").error().is(Trouble::not_found));
+}
+
+TEST_CASE("a filter made before a fork allows signals to the child alone, and fork to nobody") {
+  const auto filter = SystemCallFilter::make({Allow::descriptors});
+  REQUIRE(filter);
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    (void)forbid_dumps_and_privileges();
+    if (!filter->install()) ::_exit(no_filter);
+    if (::kill(::getpid(), 0) != 0) ::_exit(1);
+    if (!refused(::kill(::getppid(), 0))) ::_exit(2);
+    if (!refused(::fork())) ::_exit(3);
+    ::_exit(0);
+  }
+  REQUIRE(pid > 0);
+  const ChildEnd end = *wait_for(pid);
+  if (end.exit_status == no_filter) {
+    WARN("this kernel has no seccomp");
+    return;
+  }
+  CHECK(end.signal == 0);
+  CHECK(end.exit_status == 0);
 }
