@@ -12,6 +12,7 @@
 #include "lib/mailbox/maildir_delivery.h"
 #include "lib/mailbox/mbox_maildrop.h"
 #include "lib/mailbox/pop3_uidl.h"
+#include "lib/os/memory.h"
 
 namespace postrider::mailbox {
 
@@ -61,7 +62,7 @@ Result<> MaildirMaildrop::load() {
   bool own_uidls =
       options_.rename_duplicates || options_.reuse_xuidl || !uidl_from_uid_alone(options_.uidl_format);
   bool own_order = false;
-  entries_.reserve(maildir_.messages().size());
+  os::reserve_pages(entries_, maildir_.messages().size());
   for (const auto& message : maildir_.messages()) {
     if (message.virtual_size == unknown_size) continue;  // vanished, or not a regular file
     Entry entry;

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 
 #include "lib/base/crc32c.h"
+#include "lib/os/memory.h"
 
 namespace postrider::mailbox {
 
@@ -75,6 +76,7 @@ bool Snapshot::read(std::vector<MaildirMessage>& messages, std::unique_ptr<char[
   if (status->size != sizeof(FileHeader) + size) return false;
 
   auto bytes = std::make_unique_for_overwrite<char[]>(size);
+  os::populate(bytes.get(), size);
   for (std::uint64_t filled = 0; filled < size;) {
     const auto got =
         files_->pread(fd_.get(), {bytes.get() + filled, size - filled}, sizeof(FileHeader) + filled);
@@ -91,7 +93,7 @@ bool Snapshot::read(std::vector<MaildirMessage>& messages, std::unique_ptr<char[
   header.list = to_file(origin_.list);
   if (checksum_of(header, {bytes.get(), size}) != checksum_) return false;
 
-  messages.reserve(count_);
+  os::reserve_pages(messages, count_);
   const char* record_at = bytes.get();
   const char* text_at = bytes.get() + count_ * sizeof(FileRecord);
   std::uint64_t left = text_size_;
