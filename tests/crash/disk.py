@@ -12,6 +12,10 @@ then covers is on the disk; of everything else a journaling file system may have
 Owners, modes and times are taken as set at once.
 """
 
+import bisect
+import collections
+import math
+import operator
 import os
 import pathlib
 import stat
@@ -23,6 +27,9 @@ ENTRY = struct.Struct("<IHHQQQQQ")
 CAPACITY = 1 << 30
 FIRST = 4096  # where the entries begin
 MOST_KNOWN = 8  # contents kept of one file
+ZEROS = bytes(4096)
+NEVER = math.inf  # as the place of a sync
+by_sequence = operator.itemgetter(0)
 
 
 def make_record(path, directories):
@@ -35,12 +42,21 @@ def make_record(path, directories):
     os.chmod(path, 0o666)  # every user's processes append to it
 
 
-class Node:
-    """A file or directory. `changes`: (sequence, kind, offset, data or length); `durable[i]`: the sequence from which
-    on the i-th change is on the disk, None when it never was."""
+def entries_of(path):
+    """The bytes of all entries of the record at that path."""
+    with open(path, "rb") as file:
+        end = struct.unpack("<Q", file.read(8))[0]
+        file.seek(FIRST)
+        return file.read(end - FIRST)
 
-    def __init__(self, identity, mode, owner, content=b""):
-        self.identity, self.mode, self.owner, self.content = identity, mode, owner, content
+
+class Node:
+    """A file or directory, made below the watched directory `place`. `changes`: (sequence, kind, offset, data or
+    length); `durable[i]`: the sequence from which on the i-th change is on the disk. Both ascend, since a sync covers
+    all that stands before it."""
+
+    def __init__(self, identity, place, mode, owner, content=b""):
+        self.identity, self.place, self.mode, self.owner = identity, place, mode, owner
         self.changes, self.durable, self.names = [], [], []
         self.times = []
         self.known = {0: content}
@@ -78,43 +94,46 @@ class Entry:
     """One step of the name space: `sets` maps (directory, name) to a node or None."""
 
     def __init__(self, sequence, node, sets):
-        self.sequence, self.node, self.sets, self.durable = sequence, node, sets, None
+        self.sequence, self.node, self.sets, self.durable = sequence, node, sets, NEVER
+
+
+def kind_of_sync(node):
+    """What sort of sync one of this node is: ("incoming", "file"), ("maildrop", "directory")…"""
+    return os.path.basename(node.place), "directory" if node.is_directory else "file"
 
 
 class History:
-    """`base`: {(directory, name): node} before the first entry. `top`: the node of each directory watched."""
+    """`base`: {(directory, name): node} before the first entry. `top`: the node of each directory watched.
+    `syncs`: how many there were of each kind. Those of the kind `forgotten` are taken for never made."""
 
     def __init__(self, directories):
         self.directories = [str(d) for d in directories]
+        self.syncs, self.forgotten = collections.Counter(), None
         self.base, self.top, self.by_inode = {}, {}, {}
         self.nodes, self.entries, self.notes = [], [], []
         self.length = 0
         for directory in self.directories:
-            self.top[directory] = self.take(pathlib.Path(directory))
+            self.top[directory] = self.take(pathlib.Path(directory), directory)
 
-    def new_node(self, inode, mode, owner, content=b""):
-        node = Node(len(self.nodes), mode, owner, content)
+    def new_node(self, inode, place, mode, owner, content=b""):
+        node = Node(len(self.nodes), place, mode, owner, content)
         self.nodes.append(node)
         self.by_inode[inode] = node
         return node
 
-    def take(self, path):
+    def take(self, path, place):
         status = path.lstat()
         is_directory = stat.S_ISDIR(status.st_mode)
-        node = self.new_node(status.st_ino, status.st_mode, (status.st_uid, status.st_gid),
+        node = self.new_node(status.st_ino, place, status.st_mode, (status.st_uid, status.st_gid),
                              b"" if is_directory else path.read_bytes())
         if is_directory:
             for child in sorted(path.iterdir()):
                 if child.is_dir() or child.is_file():
-                    self.base[node, child.name] = self.take(child)
+                    self.base[node, child.name] = self.take(child, place)
         return node
 
-    def read(self, record):
-        """Takes in the entries of the record at that path."""
-        with open(record, "rb") as file:
-            end = struct.unpack("<Q", file.read(8))[0]
-            file.seek(FIRST)
-            data = file.read(end - FIRST)
+    def read(self, data):
+        """Takes in the entries of a record."""
         at, covered = 0, {}
         while at < len(data):
             size, kind, _, inode, directory, other, a, b = ENTRY.unpack_from(data, at)
@@ -128,7 +147,7 @@ class History:
             self.notes.append((sequence, rest[:-1].decode()))
             return
         if kind in (CREATED, MADE_DIRECTORY):
-            node = self.new_node(inode, a, (b >> 32, b & 0xffffffff))
+            node = self.new_node(inode, self.by_inode[directory].place, a, (b >> 32, b & 0xffffffff))
         else:
             node = self.by_inode.get(inode)
         if node is None:
@@ -145,21 +164,27 @@ class History:
             self.enter(Entry(sequence, node, {(self.by_inode[other], names[1]): node}))
         elif kind in (WRITTEN, TRUNCATED, ALLOCATED):
             node.changes.append((sequence, kind, a, rest if kind == WRITTEN else b))
-            node.durable.append(None)
+            node.durable.append(NEVER)
         elif kind == SYNC_BEGUN:
             covered[a] = (len(node.changes), len(node.names))
         elif kind == SYNC_ENDED:
             changes, entries = covered.pop(a)
-            for i in range(changes - 1, -1, -1):
-                if node.durable[i] is not None:
-                    break
-                node.durable[i] = sequence
-            for entry in node.names[:entries]:
-                entry.durable = entry.durable or sequence
+            self.syncs[kind_of_sync(node)] += 1
+            if kind_of_sync(node) != self.forgotten:
+                self.make_durable(node, changes, entries, sequence)
         elif kind == TIME_SET:
             node.times.append((sequence, a + b / 1e9))
         elif kind == OWNER_SET:
             node.mode, node.owner = a, (b >> 32, b & 0xffffffff)
+
+    @staticmethod
+    def make_durable(node, changes, entries, sequence):
+        for i in range(changes - 1, -1, -1):
+            if node.durable[i] != NEVER:
+                break
+            node.durable[i] = sequence
+        for entry in node.names[:entries]:
+            entry.durable = min(entry.durable, sequence)
 
     def enter(self, entry):
         self.entries.append(entry)
@@ -187,7 +212,7 @@ class State:
         for entry in self.history.entries:
             if entry.sequence >= self.cut:
                 break
-            if not (entry.durable is not None and entry.durable < self.cut):
+            if entry.durable >= self.cut:
                 if self.profile in (LOST, NAMELESS) or entry.node in lost or stopped:
                     lost.add(entry.node)
                     continue
@@ -206,13 +231,8 @@ class State:
 
     def content(self, node):
         """(the bytes, a key that is the same for the same bytes)"""
-        safe = settled = 0
-        for (sequence, *_), durable in zip(node.changes, node.durable):
-            if sequence >= self.cut:
-                break
-            settled += 1
-            if durable is not None and durable < self.cut:
-                safe = settled
+        settled = bisect.bisect_left(node.changes, self.cut, key=by_sequence)
+        safe = bisect.bisect_left(node.durable, self.cut)
         if safe == settled or self.profile in (LOST, ORDERED):
             return node.after(safe), (node.identity, safe)
         if self.profile in (KEPT, NAMELESS):
@@ -254,6 +274,14 @@ class State:
         return times[-1] if times else None
 
 
+def without_hole(content):
+    """The bytes before the zeros at the end of a file that was allocated and not filled."""
+    end = len(content)
+    while content.endswith(ZEROS, 0, end):
+        end -= len(ZEROS)
+    return memoryview(content)[:end]
+
+
 def lay_down(state, watched, path, owners=False):
     """Writes the part of the state that is in the directory `watched` to `path`, which exists and is empty."""
     keys = []
@@ -265,7 +293,7 @@ def lay_down(state, watched, path, owners=False):
             content, key = state.content(node)
             keys.append((place, key))
             fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            os.write(fd, content.rstrip(b"\0"))
+            os.write(fd, without_hole(content))
             os.ftruncate(fd, len(content))
             if (time := state.time_of(node)) is not None:
                 os.utime(fd, (time, time))

@@ -7,17 +7,15 @@ must have arrived.
 
 import argparse
 import collections
-import json
 import os
 import pathlib
 import random
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
+import ending
 import ledger
 import load
 
@@ -168,24 +166,9 @@ def kill_run(root, kills, seed, pause=0.08, say=lambda text: None):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=2000)
-    parser.add_argument("--seed", default="1")
-    parser.add_argument("--results", type=pathlib.Path, help="where the figures go, as JSON")
-    parser.add_argument("--keep", action="store_true", help="leave the instance's directory for a look")
-    options = parser.parse_args()
-    root = pathlib.Path(tempfile.mkdtemp(prefix="postrider-kill-"))
-    root.chmod(0o755)  # recipients of their own uid must get through
-    problems, figures = kill_run(root / "instance", options.kills, options.seed, say=print)
-    for problem in problems[:50]:
-        print(problem)
-    print(json.dumps(figures, indent=1))
-    if options.results:
-        options.results.parent.mkdir(parents=True, exist_ok=True)
-        options.results.write_text(json.dumps(figures | {"problems": problems}, indent=1) + "\n")
-    if options.keep or problems:
-        print(f"kept: {root}")
-    else:
-        shutil.rmtree(root, ignore_errors=True)
-    return 1 if problems else 0
+    options = ending.parse(parser)
+    return ending.run(options, "kill",
+                      lambda root, say: kill_run(root / "instance", options.kills, options.seed, say=say))
 
 
 if __name__ == "__main__":

@@ -79,15 +79,30 @@ def read_maildir(directory, recipient):
     return copies
 
 
-END = re.compile(rb"^end of letter \d+\n", re.M)
+FROM_LINE = re.compile(rb"\S+ +\w{3} ")
+END = re.compile(rb"\nend of letter \d+\n")
 
 
 def split_mbox(raw):
     """The messages of an mbox file, without their separators; quoting of lines in the text does not matter here.
 
     What a crash left of the next letter may follow the end of one: nobody was promised that."""
-    parts = (part.partition(b"\n")[2].removesuffix(b"\n") for part in re.split(rb"(?m)^From (?=\S+ +\w{3} )", raw)[1:])
-    return [part[:end.end()] if (end := END.search(part)) else part for part in parts]
+    messages = []
+    for piece in (b"\n" + raw.removesuffix(b"\n")).split(b"\nFrom ")[1:]:
+        if FROM_LINE.match(piece):
+            messages.append(piece.partition(b"\n")[2])
+        elif messages:
+            messages[-1] += b"\nFrom " + piece
+    return [until_end(message) for message in messages]
+
+
+def until_end(message):
+    at = message.find(b"\nend of letter ")
+    while at >= 0:
+        if end := END.match(message, at):
+            return message[:end.end()]
+        at = message.find(b"\nend of letter ", at + 1)
+    return message
 
 
 def read_mbox(path, recipient):

@@ -10,9 +10,7 @@ starting the whole suite on them (--full).
 
 import argparse
 import collections
-import ctypes
 import functools
-import json
 import multiprocessing
 import os
 import pathlib
@@ -24,91 +22,15 @@ import tempfile
 import time
 
 import disk
+import ending
 import ledger
 import load
+from recording import BUILT, QUEUE, Recording
 
-TOP = pathlib.Path(__file__).resolve().parents[2]
-BUILT = TOP / "build" / "release" / "crash"
-QUEUE = ("incoming", "active", "deferred", "hold", "corrupt", "maildrop")
+# Where a lost sync only repeats a delivery: the outcomes.
+NOT_NEEDED = ("active",)
 PROFILES = ("nothing unsynced", "everything", "names without data", "data without names", "any mixture",
             "names up to a moment")
-
-
-class Recording:
-    """An instance with the recorder in it, used for a while, and what came of it."""
-
-    def __init__(self, root, seed, seconds):
-        self.root = pathlib.Path(root)
-        self.notes = ctypes.CDLL(str(BUILT / "recorder.so"))
-        self.sink = load.NextServer(lambda copy: self.note(f"relayed {copy.number} {copy.recipient}"))
-        # Small segments, so that they are used up and used again.
-        self.instance = load.make_instance(self.root, self.sink, queue_segment_size="1048576")
-        self.book = ledger.Ledger()
-        try:
-            self.prepare()
-            self.run(seed, seconds)
-        finally:
-            self.command("stop", check=False)
-        self.history.read(self.root / "record")
-        (self.root / "record").unlink()
-
-    def note(self, text):
-        self.notes.crash_record_note(text.encode())
-
-    def command(self, action, check=True):
-        return self.instance.command("postrider", action, check=check)
-
-    def prepare(self):
-        self.command("stop")
-        for name in os.listdir(BUILT / "bin"):
-            for place in (self.root / "libexec" / name, self.root / "sbin" / name):
-                if place.exists():
-                    replace_program(BUILT / "bin" / name, place)
-        # As after an installation: qmgr makes what it needs, the first delivery makes the Maildir.
-        spool = pathlib.Path(self.instance.queue_directory)
-        for name in QUEUE:
-            for child in (spool / name).iterdir():
-                if child.name != "pool":
-                    shutil.rmtree(child) if child.is_dir() else child.unlink()
-        for child in (spool / "incoming" / "pool").iterdir():
-            child.unlink()
-        directories = [spool / name for name in QUEUE] + [self.root / "mail", self.root / "boxes.d"]
-        self.history = disk.History(directories)
-        disk.make_record(self.root / "record", directories)
-        self.notes.crash_record_open(str(self.root / "record").encode())
-
-    def run(self, seed, seconds):
-        self.command("start")
-        for part in range(2):
-            traffic = load.Load(self.instance, self.book, f"{seed} {part}", pause=0.02,
-                                acknowledged=lambda letter: self.note(f"promised {letter.number} "
-                                                                      + " ".join(letter.recipients)))
-            time.sleep(seconds / 2)
-            if part == 0:
-                self.command("stop")  # under load: processes drain, slots and segments change hands
-                self.command("start")
-            traffic.finish()
-        self.instance.command("prqueue", "-f", check=False)
-        time.sleep(0.5)
-
-    def promised(self, cut):
-        """(number, recipient) acknowledged before the cut, and those the next server had by then."""
-        owed, relayed = set(), set()
-        for sequence, text in self.history.notes:
-            if sequence >= cut:
-                break
-            kind, number, *recipients = text.split()
-            (owed if kind == "promised" else relayed).update((int(number), r) for r in recipients)
-        return owed, relayed
-
-
-def replace_program(new, place):
-    before = place.stat()
-    shutil.copy(new, f"{place}.new")
-    if os.geteuid() == 0:
-        os.chown(f"{place}.new", before.st_uid, before.st_gid)
-    os.chmod(f"{place}.new", before.st_mode & 0o7777)
-    os.replace(f"{place}.new", place)
 
 
 @functools.lru_cache(4096)
@@ -266,78 +188,99 @@ def memory_directory():
 RECORDING = SCRATCH = None
 
 
-def powercut_run(root, states, seed, workers=2, full=0, seconds=4.0, recordings=1, minutes=None,
+def powercut_run(root, states, seed, workers=2, full=0, letters=200, recordings=1, minutes=None, without_syncs=0,
                  say=lambda text: None):
     """(problems, figures). After so many minutes no further state is begun."""
-    global RECORDING, JUDGE, SCRATCH
-    began = time.monotonic()
+    global SCRATCH
     SCRATCH = tempfile.mkdtemp(prefix="postrider-powercut-", dir=memory_directory())
+    run = Run(workers, minutes, say)
     try:
-        return judge_recordings(root, states, seed, workers, full, seconds, recordings, minutes, say, began)
+        for part in range(recordings):
+            run.recording(root / f"recording{part}", f"{seed} {part}", letters, states // recordings,
+                          full // recordings, without_syncs if part == recordings - 1 else 0, (part + 1) / recordings)
+        return run.problems, run.figures | {"seed": seed, "recordings": recordings}
     finally:
         shutil.rmtree(SCRATCH, ignore_errors=True)
 
 
-def judge_recordings(root, states, seed, workers, full, seconds, recordings, minutes, say, began):
-    global RECORDING, JUDGE
-    seen, profiles, problems = set(), collections.Counter(), []
-    events = letters = whole = 0
-    for part in range(recordings):
-        RECORDING, JUDGE = Recording(root / f"recording{part}", f"{seed} {part}", seconds), None
+class Run:
+    """All recordings of a run, and what was found on their states."""
+
+    def __init__(self, workers, minutes, say):
+        self.workers, self.minutes, self.say = workers, minutes, say
+        self.began = time.monotonic()
+        self.seen, self.profiles, self.problems = set(), collections.Counter(), []
+        self.entries = self.letters = self.whole = 0
+        self.syncs = {}
+
+    @property
+    def figures(self):
+        return {"states": sum(self.profiles.values()), "distinct": len(self.seen), "bad": len(self.problems),
+                "entries": self.entries, "letters": self.letters, "whole": self.whole, "profiles": dict(self.profiles),
+                "syncs": self.syncs, "seconds": round(time.monotonic() - self.began)}
+
+    def recording(self, root, seed, letters, states, full, without_syncs, done):
+        global RECORDING
+        RECORDING = Recording(root, seed, letters)
         try:
-            events += RECORDING.history.length
-            letters += len(RECORDING.book.acknowledged)
-            say(f"recording {part + 1}: {RECORDING.history.length} entries, {letters} letters acknowledged in all")
-            count, share = states // recordings, 100
-            shares = [(f"{seed} {part}", first, min(first + share, count)) for first in range(0, count, share)]
-            with multiprocessing.get_context("fork").Pool(workers) as pool:
-                for some, profile, trouble in pool.imap_unordered(judge_some, shares):
-                    seen |= {(part, key) for key in some}
-                    profiles += profile
-                    problems += trouble
-                    say(f"{sum(profiles.values())} states, {len(seen)} distinct, {len(problems)} bad")
-                    if minutes and time.monotonic() - began > minutes * 60 * (part + 1) / recordings:
-                        break  # the pool ends with what is left of it
-            for number, state in states_of(RECORDING, f"{seed} {part} whole", 0, full // recordings):
-                whole += 1
-                problems += [f"suite on state {number} (cut {state.cut}, {PROFILES[state.profile]}): {p}"
-                             for p in judge_whole(RECORDING, state)]
+            self.entries += RECORDING.history.length
+            self.letters += len(RECORDING.book.acknowledged)
+            self.say(f"{RECORDING.history.length} entries, {self.letters} letters acknowledged in all")
+            for seen, profiles, problems in self.judged(seed, states):
+                self.seen |= {(seed, key) for key in seen}
+                self.profiles += profiles
+                self.problems += problems
+                self.say(f"{sum(self.profiles.values())} states, {len(self.seen)} distinct, {len(self.problems)} bad")
+                if self.minutes and time.monotonic() - self.began > self.minutes * 60 * done:
+                    break
+            for number, state in states_of(RECORDING, f"{seed} whole", 0, full):
+                self.whole += 1
+                self.problems += [f"suite on state {number} (cut {state.cut}, {PROFILES[state.profile]}): {p}"
+                                  for p in judge_whole(RECORDING, state)]
+            if without_syncs:
+                self.forget_syncs(seed, without_syncs)
         finally:
             RECORDING.sink.close()
             RECORDING.instance.down()
-    figures = {"seed": seed, "states": sum(profiles.values()), "distinct": len(seen), "bad": len(problems),
-               "recordings": recordings, "entries": events, "letters": letters, "whole": whole,
-               "profiles": dict(profiles), "seconds": round(time.monotonic() - began)}
-    return problems, figures
+
+    def judged(self, seed, states, share=100):
+        """What judge_some() says of each share of so many states. The pool ends with the iteration."""
+        global JUDGE
+        JUDGE = None
+        shares = [(seed, first, min(first + share, states)) for first in range(0, states, share)]
+        with multiprocessing.get_context("fork").Pool(self.workers) as pool:
+            yield from pool.imap_unordered(judge_some, shares)
+
+    def forget_syncs(self, seed, most):
+        """Would a sync that is missing be seen? Each kind is left out on states until some are bad."""
+        made = RECORDING.history.syncs
+        for kind in sorted(made):
+            RECORDING.history = RECORDING.read(forgotten=kind)
+            tried = bad = 0
+            for _, profiles, problems in self.judged(seed, most, share=50):
+                tried, bad = tried + sum(profiles.values()), bad + len(problems)
+                if bad:
+                    break
+            self.syncs[" ".join(kind)] = {"made": made[kind], "states": tried, "bad": bad}
+            self.say(f"without syncs of a {kind[1]} in {kind[0]}: {bad} of {tried} states are bad")
+            if not bad and kind[0] not in NOT_NEEDED:
+                self.problems.append(f"{made[kind]} syncs of a {kind[1]} in {kind[0]} are not missed on {tried} states")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--states", type=int, default=20000)
-    parser.add_argument("--seed", default="1")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--recordings", type=int, default=4)
-    parser.add_argument("--seconds", type=float, default=4.0, help="how long each recording runs")
+    parser.add_argument("--letters", type=int, default=600, help="how many are acknowledged in each recording")
     parser.add_argument("--full", type=int, default=40, help="states that the whole suite is started on")
+    parser.add_argument("--without-syncs", type=int, default=400, metavar="STATES",
+                        help="for each kind of sync, try so many states as if none had been made, until some are bad")
     parser.add_argument("--minutes", type=float, help="stop there, with as many states as were judged")
-    parser.add_argument("--results", type=pathlib.Path, help="where the figures go, as JSON")
-    options = parser.parse_args()
-    root = pathlib.Path(tempfile.mkdtemp(prefix="postrider-powercut-"))
-    root.chmod(0o755)
-    problems, figures = powercut_run(root, options.states, options.seed, options.workers, options.full,
-                                     options.seconds, options.recordings, options.minutes,
-                                     say=lambda text: print(text, flush=True))
-    for problem in problems[:50]:
-        print(problem)
-    print(json.dumps(figures, indent=1))
-    if options.results:
-        options.results.parent.mkdir(parents=True, exist_ok=True)
-        options.results.write_text(json.dumps(figures | {"problems": problems[:50]}, indent=1) + "\n")
-    if problems:
-        print(f"kept: {root}")
-    else:
-        shutil.rmtree(root, ignore_errors=True)
-    return 1 if problems else 0
+    options = ending.parse(parser)
+    chosen = {name: getattr(options, name) for name in
+              ("states", "seed", "workers", "full", "letters", "recordings", "minutes", "without_syncs")}
+    return ending.run(options, "powercut", lambda root, say: powercut_run(root, say=say, **chosen))
 
 
 if __name__ == "__main__":

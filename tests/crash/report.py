@@ -30,11 +30,13 @@ def kill_rows(figures):
 
 def powercut_rows(figures):
     profiles = ", ".join(f"{name} {number(count)}" for name, count in sorted(figures["profiles"].items()))
+    syncs = ", ".join(f"{kind} {one['bad']} of {one['states']}" for kind, one in sorted(figures["syncs"].items()))
     return [("entries recorded, letters acknowledged",
              f"{number(figures['entries'])}, {number(figures['letters'])} in {figures['recordings']} recordings"),
             ("states, distinct", f"{number(figures['states'])}, {number(figures['distinct'])}"),
             ("what survived of the unsynced", profiles),
             ("states with the whole suite started on them", number(figures["whole"])),
+            ("bad states when all syncs of a kind are left out", syncs),
             ("states that lost or tore anything", f"**{number(figures['bad'])}**"),
             ("time", f"{figures['seconds']} s, seed {figures['seed']}")]
 
