@@ -133,6 +133,9 @@ event::Task<> Channel::send_rest() {
   try {
     while (!send_now()) co_await watch_.writable(no_deadline, {});
   } catch (const io::Ended&) {
+    // The peer may be there, and what could not be sent ours: a descriptor that could not be duplicated.
+    // Nobody would ever answer that, so the reader is told that this is the end.
+    ::shutdown(socket_.get(), SHUT_RDWR);
     output_.clear();
     attached_.clear();
     sent_ = 0;

@@ -79,8 +79,8 @@ class Channel {
   }
   std::size_t pending_output() const { return output_.size(); }
   // Has what is queued sent when this turn of the loop ends, together with all that is queued until then;
-  // what the peer has no room for follows when it has. For channels that nobody flushes. A peer that is
-  // gone is noticed by the reader.
+  // what the peer has no room for follows when it has. For channels that nobody flushes. The reader notices
+  // when the peer is gone, or when something could not be sent.
   void post() { posting_.arm(); }
   event::Task<> flush(MonoTime deadline);
   template <class M>

@@ -96,9 +96,10 @@ SAMPLE = (("smtp", "cleanup", "fdatasync"), ("smtp", "cleanup", "write"), ("smtp
           ("smtp", "smtpd", "receive"), ("smtp", "qmgr", "read"), ("smtp", "qmgr", "memfd"), ("smtp", "qmgr", "write"),
           ("smtp", "qmgr", "dup"), ("smtp", "virtual", "dup"), ("smtp", "virtual-worker", "create"),
           ("smtp", "virtual-worker", "fsync"), ("smtp", "virtual-worker", "rename"), ("large", "cleanup", "create"),
-          ("large", "cleanup", "fsync"), ("large", "qmgr", "unlink"), ("sendmail", "prdrop", "create"),
+          ("large", "cleanup", "fsync"), ("large", "qmgr", "unlink"), ("large", "qmgr", "dup"), ("sendmail", "prdrop", "create"),
           ("sendmail", "prdrop", "fsync"), ("sendmail", "prdrop", "rename"), ("sendmail", "pickup", "unlink"),
-          ("sendmail", "pickup", "open"), ("bounce", "bounce", "read"), ("bounce", "smtp", "write"))
+          ("sendmail", "pickup", "open"), ("bounce", "bounce", "read"), ("bounce", "smtp", "write"),
+          ("submission", "smtpd", "receive"))
 
 
 def test_a_failing_call_costs_an_error_or_a_retry_and_never_the_letter(instances, make_instance, faults):

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,6 +35,15 @@ struct Answer {
   }
 };
 
+struct Handover {
+  static constexpr std::string_view name = "test.handover/1";
+  os::Fd file;
+  template <class Self, class V>
+  static void fields(Self& self, V& v) {
+    v.fd(self.file);
+  }
+};
+
 // A caller, and the other end of its connection in the test's hands.
 struct Line {
   SystemClock clock;
@@ -46,8 +56,12 @@ struct Line {
   event::TaskScope tasks{loop};
 
   event::Task<> ask(std::uint64_t number, Microseconds patience = 10s) {
+    return ask_with(number, Question{number}, patience);
+  }
+  template <class M>
+  event::Task<> ask_with(std::uint64_t number, M question, Microseconds patience = 10s) {
     try {
-      const Answer answer = co_await caller.call<Answer>(Question{number}, loop.after(patience));
+      const Answer answer = co_await caller.call<Answer>(question, loop.after(patience));
       heard.push_back(std::to_string(number) + ": " + std::to_string(answer.number));
     } catch (const io::Ended& ended) {
       heard.push_back(std::to_string(number) + (ended.why == io::Ended::Why::lost        ? ": lost"
@@ -88,6 +102,22 @@ TEST_CASE("a server that is lost ends every call, and no new one begins") {
   line.tasks.spawn(line.ask(3));
   CHECK(line.heard.back() == "3: lost");
   CHECK(line.caller.finished());
+}
+
+TEST_CASE("a question whose descriptor cannot be duplicated ends every call, although the server is there") {
+  Line line;
+  line.tasks.spawn(line.ask(1));
+  line.receive();
+  Handover handover{std::move(os::socket_pair()->first)};
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const rlimit none{.rlim_cur = 3, .rlim_max = before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  line.tasks.spawn(line.ask_with(2, std::move(handover)));
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  line.settle();
+  CHECK(line.heard == std::vector<std::string>{"2: lost", "1: lost"});
+  CHECK_FALSE(line.caller.open());
 }
 
 TEST_CASE("an answer after its deadline, an unknown one and one of another kind do no harm to others") {
