@@ -119,8 +119,9 @@ event::Task<std::size_t> Stream::receive_cipher(MonoTime deadline) {
       const auto receive_now = [this]() -> ssize_t {
         char scratch[16 * 1024 + 512];
         const ssize_t got = ::recv(socket_.get(), scratch, sizeof scratch, 0);
-        if (got > 0) tls_->feed({scratch, static_cast<std::size_t>(got)});
-        drained_ = got < static_cast<ssize_t>(sizeof scratch);
+        if (got <= 0) return got;
+        tls_->feed({scratch, static_cast<std::size_t>(got)});
+        drained_ = static_cast<std::size_t>(got) < sizeof scratch;
         return got;
       };
       const ssize_t got = receive_now();
