@@ -50,7 +50,7 @@ Service::Service(Surroundings& surroundings, ServicePlan plan,
       policy_(surroundings.loop.clock(), plan_.process_limit, configuration_->master.service_throttle_time()),
       changed_(surroundings.loop),
       used_(surroundings.loop),
-      crashed_(surroundings.loop) {}
+      missed_(surroundings.loop) {}
 
 Service::~Service() { halt(); }
 
@@ -105,8 +105,9 @@ event::Task<> Service::wake_up() {
   while (true) {
     if (policy_.paused()) co_await around_.loop.sleep_until(policy_.paused_until());
     listeners_.trigger('W');
-    // What is woken up regularly has work that nobody asks for: it is back at once after a crash.
-    co_await crashed_.wait(around_.loop.after(plan_.service.wakeup));
+    // What is woken up regularly has work that nobody asks for: it is back at once after a crash, and after a
+    // reload when the former process has ended, since that may have taken a wake-up it did nothing about.
+    co_await missed_.wait(around_.loop.after(plan_.service.wakeup));
   }
 }
 
@@ -216,7 +217,7 @@ bool Service::child_ended(const os::ChildEnd& end) {
   if (ending.pause) {
     around_.log.warning("{}: bad command startup -- throttling for {} seconds", name, ending.pause->count());
   }
-  if (ending.abnormal) crashed_.notify();
+  if (ending.abnormal || ending.finishing) missed_.notify();
   changed_.notify();
   return true;
 }

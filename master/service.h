@@ -87,7 +87,7 @@ class Service {
   std::map<pid_t, std::unique_ptr<Child>> children_;
   event::Notice changed_;                  // for supervise()
   event::Notice used_;                     // for wake_up(): the first process was started
-  event::Notice crashed_;                  // for wake_up(): a process ended badly
+  event::Notice missed_;                   // for wake_up(): a process ended badly, or because it was told to
   std::optional<event::TaskScope> tasks_;  // between run() and halt()
 };
 

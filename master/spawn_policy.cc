@@ -80,6 +80,7 @@ SpawnPolicy::Ending SpawnPolicy::ended(const os::ChildEnd& end) {
   children_.erase(found);
   if (child.available) --available_;
   ending.known = true;
+  ending.finishing = child.finishing;
   ending.abnormal = end.signal != 0 || end.exit_status != 0;
   const MonoTime now = clock_.mono();
   const bool young = now - child.started < start_up_time;

@@ -46,6 +46,7 @@ class SpawnPolicy {
   struct Ending {
     bool known = false;            // was one of ours
     bool abnormal = false;         // a signal, or an exit status other than 0
+    bool finishing = false;        // was told to finish
     std::optional<Seconds> pause;  // set: died at start-up or too often, the service pauses
   };
   Ending ended(const os::ChildEnd& end);

@@ -31,7 +31,7 @@ class FakeDaemon {
     if (behaviour_ == "mute") ::signal(SIGTERM, SIG_IGN);
     while (true) {
       std::vector<pollfd> fds = {{protocol::link_descriptor, POLLIN, 0}};
-      const bool full = draining_ || (behaviour_ == "one" && !clients_.empty());
+      const bool full = (draining_ && behaviour_ != "late") || (behaviour_ == "one" && !clients_.empty());
       for (int i = 0; i < line_.listeners; ++i) {
         fds.push_back({full ? -1 : protocol::link_descriptor + 1 + i, POLLIN, 0});
       }
@@ -44,7 +44,8 @@ class FakeDaemon {
         if (listener && !meet(fds[i].fd)) return 0;
         if (!listener) hear(fds[i].fd);
       }
-      if (draining_ && clients_.empty() && behaviour_ != "mute") return 0;
+      if (draining_ && clients_.empty() && behaviour_ != "mute" && (behaviour_ != "late" || met_late_))
+        return 0;
     }
   }
 
@@ -84,6 +85,7 @@ class FakeDaemon {
     const int client = ::accept(listener, nullptr, nullptr);
     if (client < 0) return true;
     clients_.push_back(client);
+    met_late_ = draining_;
     if (behaviour_ == "one") report(false);
     return true;
   }
@@ -122,6 +124,7 @@ class FakeDaemon {
   std::string behaviour_ = "serve";
   std::vector<int> clients_;
   bool draining_ = false;
+  bool met_late_ = false;  // took a client although it was draining
 };
 
 // Runs before Catch's main and takes its place when this program was started as the daemon.

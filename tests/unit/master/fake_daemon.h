@@ -1,7 +1,8 @@
 // A small daemon for tests of master: this test program under the name "fake". It answers each line of a
 // client with its pid, reports to master, and notes in the file "notes" what happened to it. Its first
 // argument says how it behaves: "serve", "one" (unavailable while it has a client), "crash" (at start),
-// "mute" (ignores drain and SIGTERM), "trigger" (notes bytes that wake it, then ends).
+// "mute" (ignores drain and SIGTERM), "late" (takes one more client when it is told to drain), "trigger"
+// (notes bytes that wake it, then ends).
 #pragma once
 
 #include <string>

@@ -274,6 +274,15 @@ TEST_CASE("services are woken at start and then periodically, one with ? only af
   site.until([&] { return site.count_in_notes("started later") >= 3; });
 }
 
+TEST_CASE("a wake-up that a finishing process took is repeated for the next one") {
+  Site site("sock unix n - n 600 1 fake late\n");
+  site.start();
+  site.until([&] { return site.count_in_notes("started sock") == 1; });
+  site.supervisor_->reload();
+  site.until([&] { return site.count_in_notes("started sock") == 2; });
+  CHECK(site.count_in_notes("drained sock") == 1);
+}
+
 TEST_CASE("stopping lets processes finish and kills those that will not") {
   Site site("good unix n - n - - fake\nmute unix n - n - - fake mute\n");
   site.write("main.cf",
