@@ -1,6 +1,7 @@
 #include "cleanup/announcer.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "lib/io/ended.h"
 #include "lib/os/socket.h"
@@ -10,6 +11,7 @@ namespace postrider::cleanup {
 namespace {
 constexpr std::size_t at_once = 256;
 constexpr Seconds patience{60};
+constexpr Milliseconds retry_pause{50};
 }  // namespace
 
 Announcer::Announcer(event::Loop& loop, Log& log, std::string socket)
@@ -36,13 +38,21 @@ event::Task<> Announcer::run(event::StopToken stop) {
   }
 }
 
-// False when there is no queue manager: the next one finds everything that waits here in the journal.
+// False when there is no queue manager: the next one finds everything that waits here in the journal. One
+// that is there looks for nothing, and must be told.
 event::Task<bool> Announcer::send() {
   if (!channel_) {
     Result<os::Fd> socket = os::connect_unix(socket_);
     if (!socket) {
-      log_.debug("queue manager: {}", socket.error().text());
-      co_return false;
+      const int why = socket.error().os_error();
+      const bool absent = why == ENOENT || why == ECONNREFUSED;
+      if (absent) {
+        log_.debug("queue manager: {}", socket.error().text());
+        co_return false;
+      }
+      log_.warning("queue manager: {}", socket.error().text());
+      co_await loop_.sleep(retry_pause);
+      co_return true;
     }
     channel_ = std::make_unique<ipc::Channel>(loop_, std::move(*socket));
   }
@@ -56,7 +66,7 @@ event::Task<bool> Announcer::send() {
   }
   if (lost) {
     channel_.reset();  // said again on a new connection: hearing it twice does no harm
-    co_await loop_.sleep(Milliseconds{50});
+    co_await loop_.sleep(retry_pause);
     co_return true;
   }
   queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(count));
