@@ -84,7 +84,14 @@ event::Task<> Service::supervise() {
     if (verdict == SpawnPolicy::Verdict::paused) deadline = policy_.paused_until();
     {
       std::optional<Demand> demand;
-      if (looks_for_clients) demand.emplace(around_.loop, listeners_, changed_);
+      if (looks_for_clients) {
+        try {
+          demand.emplace(around_.loop, listeners_, changed_);
+        } catch (const event::NoRoomToWatch& lack) {
+          pause_after(lack.what());
+          continue;
+        }
+      }
       co_await changed_.wait(deadline);
     }
     if (!looks_for_clients || !listeners_.has_demand()) continue;
@@ -140,8 +147,7 @@ std::vector<std::string> Service::environment() const {
 void Service::spawn() {
   auto link = os::socket_pair();
   if (!link) {
-    around_.log.warning("cannot start {}: {}", program(), link.error().text());
-    policy_.spawn_failed();
+    pause_after(link.error().text());
     return;
   }
   os::Spawn what;
@@ -154,20 +160,30 @@ void Service::spawn() {
   int number = protocol::link_descriptor;
   for (const int fd : listeners_.descriptors()) what.descriptors.emplace_back(fd, ++number);
 
+  // Before the process, which must not be without it.
+  std::unique_ptr<Child> child;
+  try {
+    child = std::make_unique<Child>(around_.loop, std::move(link->first));
+  } catch (const event::NoRoomToWatch& lack) {
+    pause_after(lack.what());
+    return;
+  }
   const auto pid = os::spawn(what);
   if (!pid) {
-    const Seconds pause = policy_.spawn_failed();
-    around_.log.warning("cannot start {}: {} -- throttling for {} seconds", what.program, pid.error().text(),
-                        pause.count());
+    pause_after(pid.error().text());
     return;
   }
   around_.log.debug("started {} for {} as pid {}", what.program, plan_.id, *pid);
   policy_.spawned(*pid);
-  auto child = std::make_unique<Child>(around_.loop, std::move(link->first));
   Child& kept = *child;
   children_[*pid] = std::move(child);
   kept.tasks.spawn(follow(*pid, kept));
   used_.notify();
+}
+
+void Service::pause_after(std::string_view trouble) {
+  const Seconds pause = policy_.spawn_failed();
+  around_.log.warning("cannot start {}: {} -- throttling for {} seconds", program(), trouble, pause.count());
 }
 
 event::Task<> Service::follow(pid_t pid, Child& child) {

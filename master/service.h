@@ -73,6 +73,7 @@ class Service {
   event::Task<> follow(pid_t pid, Child& child);
   event::Task<> send_drain(Child& child);
   void spawn();
+  void pause_after(std::string_view trouble);  // no process could be started
   void warn_of_limit();
   std::vector<std::string> arguments() const;
   std::vector<std::string> environment() const;

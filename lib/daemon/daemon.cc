@@ -2,6 +2,8 @@
 
 #include <csignal>
 #include <cstdio>
+#include <exception>
+#include <system_error>
 
 #include <fcntl.h>
 #include <fmt/core.h>
@@ -33,6 +35,32 @@ const char* run_as_parameter(RunAs run_as) {
   return "";
 }
 
+// The log of this process, for end_with_a_word(): a handler of the language is given nothing.
+Log* last_words = nullptr;
+
+// When the system has no thread or no watch for what a process is made of, nobody is there yet to catch it.
+[[noreturn]] void end_with_a_word() {
+  try {
+    if (const std::exception_ptr thrown = std::current_exception()) std::rethrow_exception(thrown);
+  } catch (const event::NoRoomToWatch& lack) {
+    if (last_words) last_words->fatal("{}", lack.what());
+    ::_exit(1);
+  } catch (const std::system_error& lack) {
+    if (last_words) last_words->fatal("{}", lack.what());
+    ::_exit(1);
+  } catch (...) {
+    std::abort();
+  }
+  std::abort();
+}
+
+// The clock, for the first member that may throw.
+const Clock& with_last_words(const Clock& clock, Log& log) {
+  last_words = &log;
+  std::set_terminate(end_with_a_word);
+  return clock;
+}
+
 }  // namespace
 
 Daemon::Daemon(int argc, char** argv, Declaration declaration)
@@ -40,14 +68,17 @@ Daemon::Daemon(int argc, char** argv, Declaration declaration)
       argc_(argc),
       argv_(argv),
       log_(clock_, "postrider/" + std::string(declaration_.name)),
-      loop_(clock_),
+      loop_(with_last_words(clock_, log_)),
       log_flush_(loop_, log_),
       quiet_(loop_),
       triggered_(loop_),
       tasks_(loop_),
       sessions_(loop_) {}
 
-Daemon::~Daemon() { log_.stop_gathering(); }
+Daemon::~Daemon() {
+  log_.stop_gathering();
+  last_words = nullptr;
+}
 
 int Daemon::fatal(const Error& error) {
   log_.fatal("{}", error.text());

@@ -6,6 +6,8 @@
 #include <event2/event.h>
 #include <sys/timerfd.h>
 
+#include "lib/event/watch.h"
+
 namespace postrider::event {
 
 void TimerNode::set(MonoTime when) {
@@ -75,13 +77,13 @@ Loop::Loop(const Clock& clock) : clock_(clock), timers_(1, nullptr) {
   event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
   base_ = event_base_new_with_config(config);
   event_config_free(config);
-  if (!base_) std::abort();  // no epoll descriptor: nothing can run
+  if (!base_) throw NoRoomToWatch();  // no epoll descriptor: nothing can run
   alarm_ = os::Fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-  if (!alarm_) std::abort();
+  if (!alarm_) throw NoRoomToWatch();
   alarmed_ = event_new(
       base_, alarm_.get(), EV_READ | EV_ET | EV_PERSIST,
       [](int, short, void* self) { static_cast<Loop*>(self)->alarm_time_ = no_deadline; }, this);
-  if (!alarmed_ || event_add(static_cast<::event*>(alarmed_), nullptr) != 0) std::abort();
+  if (!alarmed_ || event_add(static_cast<::event*>(alarmed_), nullptr) != 0) throw NoRoomToWatch();
 }
 
 Loop::Loop(ManualClock& clock) : Loop(static_cast<const Clock&>(clock)) { manual_ = &clock; }

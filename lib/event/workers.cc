@@ -9,7 +9,7 @@ namespace postrider::event {
 
 Workers::Workers(Loop& loop, std::size_t threads)
     : loop_(loop), notice_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  if (!notice_) std::abort();
+  if (!notice_) throw NoRoomToWatch();
   watch_ = std::make_unique<Watch>(loop, notice_.get());
   collector_ = collect();
   collector_.start();
