@@ -12,7 +12,8 @@ CLANG_TIDY ?= $(shell command -v clang-tidy-19 || command -v clang-tidy)
 SOURCE_DIRS := $(addprefix lib/,$(LIB_ROOMS)) $(PROCESS_ROOMS)
 OUR_SOURCES := $(wildcard $(addsuffix /*.cc,$(SOURCE_DIRS)))
 OUR_HEADERS := $(wildcard $(addsuffix /*.h,$(SOURCE_DIRS)) tests/unit/*/*.h)
-FORMATTED := $(OUR_SOURCES) $(OUR_HEADERS) $(wildcard mk/*.h tools/static/*.cc tests/unit/*.cc tests/unit/*/*.cc tests/fuzz/*.cc bench/*.cc bench/*.h)
+FORMATTED := $(OUR_SOURCES) $(OUR_HEADERS) $(wildcard mk/*.h tools/static/*.cc tests/unit/*.cc tests/unit/*/*.cc tests/fuzz/*.cc tests/crash/*.cc \
+  bench/*.cc bench/*.h)
 
 check-layers:
 	$(Q)$(PYTHON) tests/tool/layers.py
