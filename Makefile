@@ -39,4 +39,3 @@ include mk/bench.mk
 include mk/checks.mk
 include mk/targets.mk
 include mk/crash.mk
-include mk/fail.mk

@@ -3,6 +3,7 @@
 #   make crash                       all of it, as long as it takes; writes the tables of doc/reliability.md
 #   make crash-kill KILLS=2000       processes killed under load
 #   make crash-powercut STATES=20000 disks as a power cut may leave them
+#   make crash-fail                  every call of every process fails once, with each error; ARGS='--only qmgr/fsync'
 
 KILLS ?= 2000
 STATES ?= 20000
@@ -37,7 +38,13 @@ $(CRASH)/recover: $(BUILD)/tests/crash/recover.o $(call lib_archives_for,queue) 
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(link)
 
-.PHONY: crash crash-kill crash-powercut crash-programs
+# Preloaded into the programs as they are built.
+build/crash/failing_calls.so: tests/crash/failing_calls.cc
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CXX) -std=c++23 -O1 -g1 -fPIC -shared -fno-threadsafe-statics -Wall -Wextra \
+	  -o $@.$$$$ $< -ldl && mv $@.$$$$ $@
+
+.PHONY: crash crash-kill crash-powercut crash-fail crash-programs
 crash-programs: $(CRASH_PROGRAMS) $(CRASH)/recover
 
 crash-kill: $(PROGRAMS)
@@ -47,7 +54,10 @@ crash-powercut: $(PROGRAMS) crash-programs
 	$(Q)$(PYTHON) -B tests/crash/powercut.py --states $(STATES) --seed $(SEED) --workers $(WORKERS) \
 	  --results build/crash/powercut.json
 
+crash-fail: $(PROGRAMS) build/crash/failing_calls.so
+	$(Q)$(PYTHON) -B tests/crash/fail.py --results build/crash/fail.json $(ARGS)
+
 crash:
-	$(Q)status=0; for part in crash-kill crash-powercut $(if $(wildcard tests/crash/fail.py),crash-fail); do \
+	$(Q)status=0; for part in crash-kill crash-powercut crash-fail; do \
 	  $(MAKE) --no-print-directory $$part || status=1; done; \
 	  $(PYTHON) -B tests/crash/report.py build/crash doc/reliability.md; exit $$status

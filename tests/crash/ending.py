@@ -10,7 +10,6 @@ MOST_SAID = 50
 
 def parse(parser):
     """The options of this parser and those that all runs have."""
-    parser.add_argument("--seed", default="1")
     parser.add_argument("--results", type=pathlib.Path, help="where the figures go, as JSON")
     parser.add_argument("--keep", action="store_true", help="leave the instance's directory for a look")
     return parser.parse_args()

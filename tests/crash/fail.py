@@ -9,11 +9,15 @@ second, until none is left, with each error such a call can give. Then:
   - the next letter is taken and delivered;
   - in the end the queue is empty, and `prsuper -s` finds nothing to mend.
 
-`make crash-fail` walks them all; `--only program/call` a part; `--cold` restarts the processes before each
-letter, so that the calls of their start-up fail, too. failing_calls.cc is what makes the calls fail.
+Then the same with processes that are started anew before each letter, so that the calls of their start-up fail,
+too: up to three of each kind, the first, the last and one in the middle.
+
+`make crash-fail` does both; `--warm` and `--cold` one of them; `--only program/call` a part. failing_calls.cc is what
+makes the calls fail.
 """
 
 import argparse
+import collections
 import errno
 import mmap
 import os
@@ -25,12 +29,12 @@ import smtplib
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests" / "system"))
-from harness import Instance, User, wait_until  # noqa: E402
+import ending  # noqa: E402
+from harness import Instance, wait_until  # noqa: E402
 from sink import Sink  # noqa: E402
 
 E = errno
@@ -38,13 +42,14 @@ E = errno
 # Peers that die are the business of the kill tests.
 ERRORS = {
     "open": (E.EMFILE, E.EIO), "create": (E.ENOSPC, E.EDQUOT, E.EMFILE), "read": (E.EIO, E.EINTR),
-    "receive": (E.EINTR,), "take": (E.EINTR,), "put": (E.EINTR,), "write": (E.ENOSPC, E.EIO, E.EDQUOT, E.EINTR), "send": (E.EINTR,),
+    "receive": (E.EINTR,), "take": (E.EINTR,), "put": (E.EINTR,),
+    "write": (E.ENOSPC, E.EIO, E.EDQUOT, E.EINTR), "send": (E.EINTR, E.ENOBUFS),
     "fsync": (E.EIO, E.ENOSPC, E.EDQUOT), "fdatasync": (E.EIO, E.ENOSPC), "rename": (E.ENOSPC, E.EIO),
     "link": (E.ENOSPC, E.EIO), "unlink": (E.EIO,), "mkdir": (E.ENOSPC,), "truncate": (E.EIO, E.EINTR),
     "allocate": (E.ENOSPC, E.EINTR, E.EIO), "stat": (E.EIO,), "change": (E.EIO,), "list": (E.EMFILE,), "entry": (E.EIO,),
     "lock": (E.ENOLCK, E.EINTR), "socket": (E.EMFILE,), "connect": (E.ECONNREFUSED, E.EINTR),
     "accept": (E.EMFILE, E.EINTR), "dup": (E.EMFILE,), "memfd": (E.EMFILE, E.ENOSPC),
-    "wait": (E.EINTR,), "fork": (E.EAGAIN,), "thread": (E.EAGAIN,), "map": (E.ENOMEM,), "close": (E.EIO, E.EINTR),
+    "watch": (E.ENOSPC, E.ENOMEM), "wait": (E.EINTR,), "fork": (E.EAGAIN,), "thread": (E.EAGAIN,), "map": (E.ENOMEM,), "close": (E.EIO, E.EINTR),
 }
 # How long a client waits for an answer before we call it a hang.
 PATIENCE = float(os.environ.get("FAIL_PATIENCE", 90))
@@ -141,6 +146,13 @@ def let_preload(instance):
         shutil.copyfile(made, plain)
         plain.chmod(0o755)
         plain.replace(program)
+
+
+def wake_pickup_soon(instance):
+    """Where it is not told of a letter, it is found by the next wake-up."""
+    path = instance.master_cf_path
+    path.write_text(re.sub(r"^(pickup\s.*\s)60(\s+1\s+pickup)$", r"\g<1>2\2", path.read_text(), flags=re.M))
+    instance.command("postrider", "reload")
 
 
 class Mail:
@@ -253,6 +265,8 @@ class Walk:
         self.number = 0
         self.log_read = 0
         self.findings = []
+        self.calls = collections.Counter()
+        self.outcomes = collections.Counter()
         self.tried = self.struck = 0
 
     def letter(self, way):
@@ -277,12 +291,33 @@ class Walk:
         """{(program, call): calls} for one letter when nothing fails."""
         self.good_letter(way)
         self.good_letter(way)
+        before = self.faults.counts()
         if cold:
             self.restart()
-        before = self.faults.counts()
+        mark = self.instance.log_mark()
         self.good_letter(way)
-        time.sleep(1)  # what is done after delivery: outcomes made durable
+        self.rest(way, mark)
         return {key: n - before.get(key, 0) for key, n in self.faults.counts().items() if n > before.get(key, 0)}
+
+    def rest(self, way, mark):
+        """Waits until nothing is left to do for the letters in the log since then."""
+        if way == "pop3":
+            self.instance.wait_for_log("Disconnected", mark)
+            return
+        syncs = [self.syncs()]
+
+        def removed():
+            syncs.append(self.syncs())
+            log = self.instance.log(mark)
+            taken = set(re.findall(r"(\w+): from=<.* \(queue active\)$", log, re.M))
+            return taken and taken <= set(re.findall(r"(\w+): removed$", log, re.M))
+
+        wait_until(removed, lambda: f"an end of all letters\n{self.instance.log_tail()}")
+        # What came of the last one was not known at the look before, so there is another sync to come.
+        wait_until(lambda: self.syncs() > syncs[-2], "outcomes made durable")
+
+    def syncs(self):
+        return self.faults.counts().get(("qmgr", "fdatasync"), 0)
 
     def restart(self):
         self.instance.command("postrider", "reload", check=False)
@@ -296,30 +331,31 @@ class Walk:
 
     def one(self, way, program, call, error, kth, cold=False):
         """One letter while one call fails. Returns its number when it is owed to its recipient."""
-        if cold:
-            self.restart()
         self.faults.arm(program, call, error, kth)
         try:
+            if cold:
+                self.restart()
             number, acknowledged = self.letter(way)
             if acknowledged:
-                # Most faults strike on the way; those behind it get a moment.
-                end = time.monotonic() + 2
-                while number not in self.mail.arrived() and time.monotonic() < end and not self.faults.struck():
-                    time.sleep(0.005)
+                # Most faults strike on the way; the fault is over when it struck or the letter is there.
+                wait_until(lambda: self.faults.struck() or number in self.mail.arrived(), "a letter or a fault", 120)
         finally:
             self.faults.disarm()
         self.tried += 1
-        self.struck += self.faults.struck() > 0
+        if self.faults.struck():
+            self.struck += 1
+            self.outcomes["read" if way == "pop3" else "taken" if acknowledged else "refused"] += 1
         return number if acknowledged else None
 
     def group(self, way, program, call, counted, cold=False, most=None, errors=None):
         """Every call of one kind in one program, or `most` of them spread over all, with each error."""
         owed = {}
+        self.calls[program, call] += counted
         ks = range(1, counted + 1)
         if most and counted > most:
             ks = sorted({1 + i * (counted - 1) // (most - 1) for i in range(most)}) if most > 1 else [1]
         for error in errors or ERRORS[call]:
-            if error == E.EDQUOT and way == "bounce":
+            if error == E.EDQUOT and way == "bounce" and program == "virtual-worker":
                 continue  # a full mailbox refuses for good, and a notice that is refused has nowhere to go
             for kth in ks:
                 what = f"{way}: {program}: {call} {kth} of {counted} fails with {E.errorcode[error]}"
@@ -327,23 +363,24 @@ class Walk:
                     number = self.one(way, program, call, error, kth, cold)
                 except AssertionError as finding:
                     number = None
-                    self.find(what, str(finding))
+                    self.find("hung", what, str(finding))
                 for crash in self.crashes():
-                    self.find(what + f" ({self.faults.where()})", crash)
+                    self.find("died", what + f" ({self.faults.where()})", crash)
                 if number:
                     owed[number] = what
         try:
             self.settle(set(owed))
         except AssertionError as finding:
             for number in sorted(set(owed) - self.mail.arrived()):
-                self.find(owed[number], "acknowledged and not delivered")
+                self.find("lost", owed[number], "acknowledged and not delivered")
             self.say(str(finding))
         try:
             self.good_letter(way)
         except AssertionError as finding:
-            self.find(f"{way}: {program}: {call}", f"the next letter: {finding}")
+            self.find("hung", f"{way}: {program}: {call}", f"the next letter: {finding}")
 
-    def find(self, what, text):
+    def find(self, kind, what, text):
+        self.outcomes[kind] += 1
         self.findings.append(f"{what}: {text}")
         self.say(f"FOUND {self.findings[-1]}")
 
@@ -352,45 +389,59 @@ class Walk:
         try:
             self.instance.wait_for_empty_queue(120)
         except AssertionError as finding:
-            self.find("at the end", str(finding))
+            self.find("left", "at the end", str(finding))
         self.instance.down()
         queue = pathlib.Path(self.instance.queue_directory)
         checked = self.instance.command("prsuper", "-s", check=False)
         if checked.returncode != 0 or checked.stderr or checked.stdout:
-            self.find("at the end, prsuper -s", checked.stderr + checked.stdout)
+            self.find("left", "at the end, prsuper -s", checked.stderr + checked.stdout)
         kept = [f.name for f in (queue / "corrupt").iterdir()]
         if kept:
-            self.find("at the end", f"in corrupt/: {kept}")
+            self.find("left", "at the end", f"in corrupt/: {kept}")
 
 
-def walk(chosen, say, cold=False, most=None, ways=WAYS):
-    base = pathlib.Path(tempfile.mkdtemp(prefix="postrider-fail-"))
-    base.chmod(0o755)
-    faults = install(base)
+def walk(root, chosen, say, cold=False, most=None, ways=WAYS):
+    """The Walk, finished. `root` is where the instance lives; it is stopped at the end."""
+    faults = install(root)
     sink = Sink({"refused@faraway.example": "550 5.1.1 no such user here"})
-    instance = Instance(base, faults.settings() | {"relayhost": f"[127.0.0.1]:{sink.port}"})
+    instance = Instance(root, faults.settings() | {"relayhost": f"[127.0.0.1]:{sink.port}"})
+    started = set()  # a start is the same on every way
     try:
         instance.up()
         let_preload(instance)
+        wake_pickup_soon(instance)
         one = Walk(instance, sink, faults, say)
         for way in ways:
-            counted = {key: n for key, n in sorted(one.count(way, cold).items()) if key[1] in ERRORS and chosen(key)}
-            say(f"{way}: {sum(counted.values())} calls")
+            counted = {key: n for key, n in sorted(one.count(way, cold).items())
+                       if key[1] in ERRORS and chosen(key) and key[0] not in started}
+            say(f"{way}{', cold' if cold else ''}: {sum(counted.values())} calls")
             for (program, call), n in counted.items():
                 began = time.monotonic()
                 one.group(way, program, call, n, cold, most)
                 say(f"  {program} {call}: {n} calls, {time.monotonic() - began:.1f} s")
+            if cold:
+                started |= {program for program, _ in counted}
         one.finish()
-        say(f"{one.tried} tried, {one.struck} calls failed, {len(one.findings)} findings")
-        return one.findings
+        return one
     finally:
         faults.disarm()
         instance.down()
         sink.close()
-        if os.environ.get("KEEP_INSTANCES"):
-            say(f"kept in {base}")
-        else:
-            shutil.rmtree(base, ignore_errors=True)
+
+
+def fail_run(root, chosen, ways, parts, most=None, most_cold=3, say=lambda text: None):
+    """(problems, figures) of the parts: warm, cold."""
+    began = time.monotonic()
+    problems, figures = [], {"processes": set(), "outcomes": collections.Counter()}
+    for part in parts:
+        cold = part == "cold"
+        one = walk(root / part, chosen, say, cold, most_cold if cold else most, ways)
+        problems += [f"{part}: {finding}" for finding in one.findings]
+        figures["processes"] |= {program for program, _ in one.calls}
+        figures["outcomes"] += one.outcomes
+        figures[part] = {"calls": sum(one.calls.values()), "tried": one.tried, "struck": one.struck}
+    figures |= {"processes": sorted(figures["processes"]), "seconds": round(time.monotonic() - began)}
+    return problems, figures
 
 
 def main():
@@ -398,16 +449,18 @@ def main():
     parser.add_argument("--only", default="", metavar="program/call", help="a part of it: program, or program/call")
     parser.add_argument("--way", action="append", choices=WAYS, help="only these ways of a letter")
     parser.add_argument("--most", type=int, help="so many calls of each kind, spread over all")
-    parser.add_argument("--cold", action="store_true", help="the processes' start-up as well")
-    options = parser.parse_args()
+    parser.add_argument("--most-cold", type=int, default=3, help="the same for processes that are just started")
+    parser.add_argument("--warm", action="store_const", const="warm", help="only processes that have been at work")
+    parser.add_argument("--cold", action="store_const", const="cold", help="only processes that are just started")
+    options = ending.parse(parser)
     program, _, call = options.only.partition("/")
 
     def chosen(key):
         return (not program or key[0] == program) and (not call or key[1] == call)
 
-    findings = walk(chosen, lambda text: print(text, flush=True), options.cold, options.most, options.way or WAYS)
-    print("\n".join(findings))
-    return 1 if findings else 0
+    parts = [part for part in (options.warm, options.cold) if part] or ["warm", "cold"]
+    return ending.run(options, "fail", lambda root, say: fail_run(root, chosen, options.way or WAYS, parts, options.most,
+                                                                  options.most_cold, say))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -22,6 +23,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -273,6 +275,7 @@ PASS(int, link, (const char* from, const char* to), (from, to), link_call, to)
 PASS(int, linkat, (int a, const char* from, int b, const char* to, int f), (a, from, b, to, f), link_call, to)
 PASS(int, unlink, (const char* path), (path), unlink_call, path)
 PASS(int, unlinkat, (int a, const char* path, int f), (a, path, f), unlink_call, path)
+PASS(int, rmdir, (const char* path), (path), unlink_call, path)
 PASS(int, mkdir, (const char* path, mode_t m), (path, m), mkdir_call, path)
 PASS(int, ftruncate, (int fd, off_t n), (fd, n), truncate_call)
 PASS(int, ftruncate64, (int fd, off64_t n), (fd, n), truncate_call)
@@ -333,14 +336,18 @@ FCNTL(fcntl64)
 PASS(int, dup, (int fd), (fd), dup_call)
 PASS(int, socket, (int d, int t, int p), (d, t, p), socket_call)
 PASS(int, socketpair, (int d, int t, int p, int v[2]), (d, t, p, v), socket_call)
+PASS(int, pipe, (int v[2]), (v), socket_call)
 PASS(int, pipe2, (int v[2], int f), (v, f), socket_call)
 PASS(int, connect, (int fd, const sockaddr* a, socklen_t n), (fd, a, n), connect_call)
 PASS(int, accept, (int fd, sockaddr* a, socklen_t* n), (fd, a, n), accept_call)
 PASS(int, accept4, (int fd, sockaddr* a, socklen_t* n, int f), (fd, a, n, f), accept_call)
 PASS(int, eventfd, (unsigned n, int f), (n, f), socket_call)
+PASS(int, epoll_create1, (int f), (f), socket_call)
+PASS(int, timerfd_create, (int clock, int f), (clock, f), socket_call)
 PASS(int, memfd_create, (const char* name, unsigned f), (name, f), memfd_call)
 PASS(int, epoll_ctl, (int e, int what, int fd, epoll_event* v), (e, what, fd, v), watch_call)
 PASS(int, epoll_wait, (int e, epoll_event* v, int n, int t), (e, v, n, t), wait_call)
+PASS(int, poll, (pollfd * v, nfds_t n, int t), (v, n, t), wait_call)
 
 pid_t fork() {
   REAL(fork);

@@ -166,6 +166,7 @@ def kill_run(root, kills, seed, pause=0.08, say=lambda text: None):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=2000)
+    parser.add_argument("--seed", default="1")
     options = ending.parse(parser)
     return ending.run(options, "kill",
                       lambda root, say: kill_run(root / "instance", options.kills, options.seed, say=say))

@@ -277,6 +277,7 @@ def main():
     parser.add_argument("--without-syncs", type=int, default=400, metavar="STATES",
                         help="for each kind of sync, try so many states as if none had been made, until some are bad")
     parser.add_argument("--minutes", type=float, help="stop there, with as many states as were judged")
+    parser.add_argument("--seed", default="1")
     options = ending.parse(parser)
     chosen = {name: getattr(options, name) for name in
               ("states", "seed", "workers", "full", "letters", "recordings", "minutes", "without_syncs")}

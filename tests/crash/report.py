@@ -41,7 +41,24 @@ def powercut_rows(figures):
             ("time", f"{figures['seconds']} s, seed {figures['seed']}")]
 
 
-ROWS = {"kill": kill_rows, "powercut": powercut_rows}
+def fail_rows(figures):
+    outcomes = figures["outcomes"]
+
+    def calls(part):
+        one = figures[part]
+        return f"{number(one['calls'])}, {number(one['tried'])}, {number(one['struck'])}"
+
+    return [("programs whose calls failed", f"{len(figures['processes'])} ({', '.join(figures['processes'])})"),
+            ("at work: calls, errors tried, calls that failed", calls("warm")),
+            ("just started: calls, errors tried, calls that failed", calls("cold")),
+            ("the letter was taken, refused with an error; mailboxes read",
+             ", ".join(number(outcomes.get(kind, 0)) for kind in ("taken", "refused", "read"))),
+            ("taken and lost, hung, processes that died of a signal, queues not empty and sound",
+             ", ".join(f"**{number(outcomes.get(kind, 0))}**" for kind in ("lost", "hung", "died", "left"))),
+            ("time", f"{figures['seconds']} s")]
+
+
+ROWS = {"kill": kill_rows, "powercut": powercut_rows, "fail": fail_rows}
 
 
 def main():

@@ -100,6 +100,7 @@ SAMPLE = (("smtp", "cleanup", "fdatasync"), ("smtp", "cleanup", "write"), ("smtp
           ("sendmail", "prdrop", "fsync"), ("sendmail", "prdrop", "rename"), ("sendmail", "pickup", "unlink"),
           ("sendmail", "pickup", "open"), ("bounce", "bounce", "read"), ("bounce", "smtp", "write"),
           ("submission", "smtpd", "receive"))
+COLD_SAMPLE = (("cleanup", "socket"), ("qmgr", "create"), ("virtual", "watch"), ("rewrite", "thread"), ("master", "fork"))
 
 
 def test_a_failing_call_costs_an_error_or_a_retry_and_never_the_letter(instances, make_instance, faults):
@@ -113,6 +114,9 @@ def test_a_failing_call_costs_an_error_or_a_retry_and_never_the_letter(instances
             for _, program, call in (one for one in SAMPLE if one[0] == way):
                 n = counted.get((program, call), 1)  # some are made a little later than we count
                 walk.group(way, program, call, n, most=2, errors=fail.ERRORS[call][:1])
+        counted = walk.count("smtp", cold=True)
+        for program, call in COLD_SAMPLE:
+            walk.group("smtp", program, call, counted[program, call], True, most=2, errors=fail.ERRORS[call][:1])
         walk.finish()
     finally:
         faults.disarm()
@@ -145,6 +149,22 @@ def test_a_disk_that_takes_nothing_is_said_and_is_over_when_it_is_over(failing, 
     assert len(user.files()) == expected
     failing.down()
     assert failing.command("prsuper", "-s").stderr == ""
+
+
+def test_a_process_that_gets_no_thread_or_watch_says_so_and_is_started_again(failing, faults):
+    # The first watches are of the loop, before there is a log.
+    for count, (call, kth, error, said) in enumerate((
+            ("thread", 1, errno.EAGAIN, "Resource temporarily unavailable"),
+            ("watch", 5, errno.ENOSPC, "no room to watch another descriptor")), 1):
+        faults.arm("qmgr", call, error, kth)
+        mark = failing.log_mark()
+        for pid in failing.processes("qmgr"):
+            os.kill(pid, signal.SIGKILL)
+        failing.wait_for_log(rf"qmgr\[\d+\]: fatal: {said}", mark)
+        faults.disarm()
+        failing.wait_for_log(r"process .*/qmgr pid \d+ exit status 1", mark)
+        failing.send(failing.user)
+        failing.first_user().wait_for_mail(count)
 
 
 def test_a_deferred_message_that_cannot_be_read_for_a_moment_is_not_corrupt(failing, faults):
