@@ -255,7 +255,8 @@ class Mail:
         return False
 
 
-WAYS = ("smtp", "large", "relay", "bounce", "alias", "sendmail", "submission", "pop3")
+# POP3 first: a session looks at each letter of the mailbox, and those of the other ways make it large.
+WAYS = ("pop3", "smtp", "large", "relay", "bounce", "alias", "sendmail", "submission")
 
 
 class Walk:
@@ -411,6 +412,7 @@ def walk(root, chosen, say, cold=False, most=None, ways=WAYS):
         let_preload(instance)
         wake_pickup_soon(instance)
         one = Walk(instance, sink, faults, say)
+        one.good_letter("smtp")  # for POP3 to read
         for way in ways:
             counted = {key: n for key, n in sorted(one.count(way, cold).items())
                        if key[1] in ERRORS and chosen(key) and key[0] not in started}
