@@ -109,6 +109,10 @@ void QueueManager::admit_found(queue::Found found) {
     backlog_.push_back(std::move(found));
     return;
   }
+  if (active_.contains(found.envelope.id)) {
+    daemon_.tasks().spawn(admit_later(std::move(found)));
+    return;
+  }
   auto message = std::make_unique<Message>();
   message->envelope = std::move(found.envelope);
   message->place = found.place;
@@ -136,6 +140,15 @@ void QueueManager::admit(std::unique_ptr<Message> message) {
               envelope.recipients.size());
   }
   daemon_.tasks().spawn(resolve(admitted));
+}
+
+// Another message of the same id, which may come again (doc/queue.md): one after the other.
+event::Task<> QueueManager::admit_later(queue::Found found) {
+  log_.warning("{}: waits, one of the same id is still being delivered", found.envelope.id);
+  const bool woken = co_await loop_.sleep(config_.transport_retry(), daemon_.drain_token());
+  if (!woken) co_return;
+  backlog_.push_back(std::move(found));
+  take_from_backlog();
 }
 
 void QueueManager::take_from_backlog() {

@@ -67,6 +67,7 @@ class QueueManager {
   void take_from_backlog();
   bool lives_elsewhere(const queue::Found& found);
   event::Task<> read_later(queue::Found found, Error error);
+  event::Task<> admit_later(queue::Found found);
 
   // delivery.cc
   event::Task<> resolve(Message& message);

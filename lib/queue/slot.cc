@@ -66,15 +66,14 @@ Result<> Slot::recall(const Layout& layout) {
 
 void Slot::note_id(WallTime time) {
   if (time <= ids_until_) return;
-  ids_until_ = time + ahead;
-  (void)files_->pwrite(fd_.get(), note(static_cast<std::uint64_t>(ids_until_.time_since_epoch().count())),
-                       ids_at);
+  const WallTime until = time + ahead;
+  const auto bytes = note(static_cast<std::uint64_t>(until.time_since_epoch().count()));
+  if (files_->pwrite(fd_.get(), bytes, ids_at)) ids_until_ = until;
 }
 
 void Slot::note_serial(std::uint64_t serial) {
   if (serial <= serial_) return;
-  serial_ = serial;
-  (void)files_->pwrite(fd_.get(), note(serial), serial_at);
+  if (files_->pwrite(fd_.get(), note(serial), serial_at)) serial_ = serial;
 }
 
 }  // namespace postrider::queue

@@ -22,8 +22,10 @@ class Slot {
   WallTime ids_until() const { return ids_until_; }      // no id made so far is later
   std::uint64_t last_serial() const { return serial_; }  // of any segment of this slot so far
 
-  // Called with the newest id's time; writes ahead, so most calls do nothing. Losing the note costs
-  // nothing unless the clock goes back at the same time, so errors are ignored.
+  // Called with the newest id's time; writes ahead, so most calls do nothing. A note that could not be
+  // written is written with the next id. Losing it costs nothing unless ids are ahead of the clock, which
+  // they are after it went back or after many starts: then an id may come again, and qmgr takes one after the
+  // other.
   void note_id(WallTime time);
   void note_serial(std::uint64_t serial);
 

@@ -4,6 +4,9 @@
 #include <set>
 
 #include "lib/queue/layout.h"
+#include "lib/queue/slot.h"
+#include "tests/unit/os/faulty_files.h"
+#include "tests/unit/queue/journal_fixture.h"
 
 using namespace postrider;
 using namespace postrider::queue;
@@ -81,4 +84,23 @@ TEST_CASE("segment names have exactly one spelling") {
   for (const char* bad : {"seg.5.0005f2c9a8b01c40", "seg.05.0005F2C9A8B01C40", "seg.64.0005f2c9a8b01c40",
                           "seg.05.0005f2c9a8b01c4", "seg.05-0005f2c9a8b01c40", "seg.+5.0005f2c9a8b01c40", ""})
     CHECK_FALSE(SegmentName::parse(bad));
+}
+
+TEST_CASE("a note of ids or serials that could not be written is written with the next") {
+  test::QueueDirectory queue;
+  os::test::FaultyFiles files(os::system_files());
+  {
+    auto slot = Slot::take(files, queue.layout);
+    REQUIRE(slot);
+    files.fail_from(1, ENOSPC, "pwrite");
+    slot->note_id(some_time);
+    slot->note_serial(7);
+    files.heal();
+    slot->note_id(some_time + Microseconds(1));
+    slot->note_serial(8);
+  }
+  const auto next = Slot::take(files, queue.layout);
+  REQUIRE(next);
+  CHECK(next->ids_until() > some_time);
+  CHECK(next->last_serial() == 8);
 }
