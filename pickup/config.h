@@ -30,8 +30,10 @@ struct PickupConfig : config::Section {
 struct Sections {
   PickupConfig pickup;
   config::Identity identity;
+  config::Limits limits;
   config::Services services;
-  std::vector<config::Section*> all() { return {&pickup, &identity, &services}; }
+  config::Submission submission;
+  std::vector<config::Section*> all() { return {&pickup, &identity, &limits, &services, &submission}; }
 };
 
 void declare_pickup(config::Catalogue& catalogue);

@@ -1,5 +1,6 @@
 #include "lib/daemon/daemon.h"
 #include "pickup/collector.h"
+#include "pickup/intake.h"
 
 using namespace postrider;
 
@@ -13,7 +14,10 @@ int main(int argc, char** argv) {
        .help = "takes local submissions to cleanup"});
   if (!daemon.start(sections.all())) return daemon.exit_status();
   if (!daemon.enter_sandbox()) return daemon.exit_status();
-  pickup::Collector collector(daemon, sections);
+  pickup::Submitter submitter(daemon, sections);
+  pickup::Intake intake(daemon, sections, submitter);
+  intake.start();
+  pickup::Collector collector(daemon, submitter);
   collector.start();
   return daemon.serve_triggers([&](std::string) { return collector.collect(); });
 }

@@ -1,4 +1,5 @@
-// A running prdrop that takes one message from us.
+// A submission on its way from sendmail: to pickup's socket when it is small and pickup is there, else to a
+// prdrop that is run for it.
 #pragma once
 
 #include <string>
@@ -24,12 +25,17 @@ class MessageSink {
 
 class Dropper final : public MessageSink {
  public:
-  // permanent: the envelope is over its caps; temporary: prdrop cannot be run.
-  static Result<Dropper> start(const std::string& program, const std::string& config_directory,
-                               const queue::Envelope& envelope);
+  struct Ways {
+    std::string intake;  // path of pickup's socket
+    std::string prdrop;  // path of the program
+    std::string config_directory;
+  };
+
+  // permanent: the envelope is over its caps.
+  static Result<Dropper> start(Ways ways, const queue::Envelope& envelope);
   Dropper(Dropper&& other) noexcept;
   Dropper& operator=(Dropper&&) = delete;
-  // Without finish() prdrop throws away what it got.
+  // Without finish() nothing is submitted.
   ~Dropper() override;
 
   bool put(std::string_view content) override;
@@ -37,13 +43,17 @@ class Dropper final : public MessageSink {
 
  private:
   Dropper() = default;
-  bool send(std::string_view bytes);
-  pid_t pid_ = 0;
+  void run_prdrop();
+  void send(std::string_view bytes);
+
+  Ways ways_;
+  std::string held_;  // the stream so far, while it may still go to pickup
+  pid_t pid_ = 0;     // prdrop's, when it had to be run
   os::Fd input_;
   bool taken_ = true;
 };
 
-// What prdrop's exit code means to the caller of sendmail: its exit code, and a sentence.
+// What a Dropper's end means to the caller of sendmail: its exit code, and a sentence.
 struct DropVerdict {
   int status;
   const char* text;

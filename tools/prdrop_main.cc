@@ -178,10 +178,10 @@ int main(int argc, char** argv) {
   config::Paths paths;
   config::Limits limits;
   config::Services services;
-  tools::SubmitConfig submit;
-  if (const Result<> loaded = config::load(*values, {&paths, &limits, &services, &submit}); !loaded)
+  config::Submission submission;
+  if (const Result<> loaded = config::load(*values, {&paths, &limits, &services, &submission}); !loaded)
     die(EX_CONFIG, loaded.error().text());
-  if (!may_submit(submit.authorized_users())) die(EX_NOPERM, "you are not allowed to submit mail");
+  if (!may_submit(submission.authorized_users())) die(EX_NOPERM, "you are not allowed to submit mail");
   if (::chdir(paths.queue_directory().c_str()) != 0)
     die(EX_CONFIG, Error::from_errno(errno, "chdir " + paths.queue_directory()).text());
 

@@ -1,6 +1,6 @@
 // sendmail, mailq and newaliases: the commands that programs and people have called for decades. Submits
-// standard input by way of the set-gid prdrop; everything else is done by the suite's own commands. Options
-// and exit codes of Postfix's sendmail(1).
+// standard input to pickup, or by way of the set-gid prdrop; everything else is done by the suite's own
+// commands. Options and exit codes of Postfix's sendmail(1).
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -18,6 +18,7 @@
 #include "lib/os/credentials.h"
 #include "lib/os/files.h"
 #include "lib/os/process.h"
+#include "lib/protocol/services.h"
 #include "tools/command.h"
 #include "tools/dropper.h"
 #include "tools/sendmail_input.h"
@@ -56,6 +57,11 @@ int become(Command& command, const std::string& program, std::vector<std::string
 
 std::string caller(const os::User& user) { return fmt::format("{}({})", user.name, user.uid); }
 
+tools::Dropper::Ways ways_of(Command& command) {
+  return {command.paths().queue_directory() + "/" + std::string(protocol::pickup_intake),
+          command.paths().command_directory() + "/prdrop", command.values().config_directory()};
+}
+
 class Enqueue {
  public:
   Enqueue(Command& command, SendmailRequest& request, const tools::SubmitConfig& config, os::User user,
@@ -85,11 +91,8 @@ class Enqueue {
       if (envelope.recipients.empty())
         return command_.fatal(EX_USAGE, "No recipient addresses found in message header");
     }
-    auto dropper = tools::Dropper::start(command_.paths().command_directory() + "/prdrop",
-                                         command_.values().config_directory(), envelope);
-    if (!dropper)
-      return command_.fatal(dropper.error().is(Trouble::permanent) ? EX_DATAERR : EX_OSERR,
-                            dropper.error().text());
+    auto dropper = tools::Dropper::start(ways_of(command_), envelope);
+    if (!dropper) return command_.fatal(EX_DATAERR, dropper.error().text());
     while (dropper->put(content) && !ended) {
       content.clear();
       const auto more = read(content);
@@ -189,10 +192,10 @@ int serve_smtp(Command& command) {
   settings.mail_name = identity.mail_name();
   settings.size_limit = static_cast<std::uint64_t>(limits.message_size_limit());
   settings.utf8 = limits.smtputf8_enable();
-  const std::string prdrop = command.paths().command_directory() + "/prdrop";
+  const tools::Dropper::Ways ways = ways_of(command);
   tools::StdinSmtp session(
       settings, [&](const queue::Envelope& envelope) -> Result<std::unique_ptr<tools::MessageSink>> {
-        auto dropper = tools::Dropper::start(prdrop, values.config_directory(), envelope);
+        auto dropper = tools::Dropper::start(ways, envelope);
         if (!dropper) return fail(dropper.error());
         return std::make_unique<tools::Dropper>(std::move(*dropper));
       });

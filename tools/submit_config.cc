@@ -1,9 +1,13 @@
 #include "tools/submit_config.h"
 
 #include "lib/config/catalogue.h"
+#include "lib/config/common.h"
 
 namespace postrider::tools {
 
-void declare_tools(config::Catalogue& catalogue) { catalogue.add<SubmitConfig>("tools"); }
+void declare_tools(config::Catalogue& catalogue) {
+  catalogue.add<SubmitConfig>("tools");
+  catalogue.add<config::Submission>("tools");
+}
 
 }  // namespace postrider::tools

@@ -10,12 +10,6 @@ class Catalogue;
 namespace postrider::tools {
 
 struct SubmitConfig : config::Section {
-  config::List authorized_users{
-      *this,
-      "authorized_submit_users",
-      "static:anyone",
-      {},
-      "Local users who may submit mail: names, !names, tables; static:anyone lets everybody."};
   config::List alternate_config_directories{
       *this,
       "alternate_config_directories",

@@ -321,6 +321,16 @@ struct Domains : Section {
   List transport_maps{*this, "transport_maps", "", {}, "Tables from address or domain to transport:nexthop."};
 };
 
+// Who may submit mail on this machine.
+struct Submission : Section {
+  List authorized_users{
+      *this,
+      "authorized_submit_users",
+      "static:anyone",
+      {},
+      "Local users who may submit mail: names, !names, tables; static:anyone lets everybody."};
+};
+
 // How much of anything is accepted.
 struct Limits : Section {
   Bytes message_size_limit{

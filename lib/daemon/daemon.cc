@@ -363,6 +363,10 @@ int Daemon::serve_streams(std::function<event::Task<>(os::Fd)> session, std::siz
   return serve(std::move(session), limit);
 }
 
+void Daemon::serve_also(os::Fd listener, std::function<event::Task<>(os::Fd)> session, std::size_t limit) {
+  tasks_.spawn(accept_clients(listener.release(), std::move(session), limit));
+}
+
 // ---- triggers
 
 event::Task<> Daemon::read_trigger_connection(os::Fd client) {

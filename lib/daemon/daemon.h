@@ -89,6 +89,10 @@ class Daemon {
   // one; repeats removed) and is never called twice at the same time.
   int serve_triggers(std::function<event::Task<>(std::string)> handler);
 
+  // One more socket than master opened, before the call that serves: one task for each of its connections, as
+  // with serve_streams().
+  void serve_also(os::Fd listener, std::function<event::Task<>(os::Fd)> session, std::size_t limit);
+
   // Runs until stopped, for daemons whose work is in tasks() alone.
   int run();
 

@@ -17,6 +17,10 @@ inline std::string private_service(std::string_view name) { return "private/" + 
 // Postfix master.cf has only the trigger in public/qmgr.
 inline constexpr std::string_view qmgr_intake = "private/qmgr-intake";
 
+// pickup's own socket, for every user of the machine: small submissions (lib/queue/maildrop.h). In a
+// directory that anybody may enter, as public/ is not.
+inline constexpr std::string_view pickup_intake = "submit/pickup";
+
 // Below the queue directory: the empty root of daemons that talk to strangers.
 inline constexpr std::string_view network_root = "net";
 // What exists in there. cleanup is public in Postfix's master.cf, the others private.

@@ -12,6 +12,11 @@
 // The stream from sendmail to prdrop is pieces, each with its length in front (4 bytes, little-endian):
 // the envelope, then content, then an empty piece. A stream that ends before that is no submission, so a
 // sendmail that was killed half-way submits nothing.
+//
+// A submission of at most max_direct goes to pickup itself, at its socket (protocol::pickup_intake), without
+// a file: pickup says direct_yes when it takes one, gets the same stream, and says direct_yes again when it
+// is on stable storage in the queue or back at its sender. Whatever else happens, the submission then goes by
+// prdrop, which knows the reason.
 #pragma once
 
 #include <cstdint>
@@ -62,6 +67,9 @@ class MaildropWriter {
 // One piece of the stream; `bytes` is at most max_drop_piece except for the envelope.
 inline constexpr std::size_t max_drop_piece = 64U << 10;
 std::string drop_piece(std::string_view bytes);
+
+inline constexpr std::size_t max_direct = 60U << 10;  // envelope and content, encoded
+inline constexpr char direct_yes = '+';
 
 struct Submission {
   Envelope envelope;  // sanitised by only_submittable(); submitter_uid is the file's owner

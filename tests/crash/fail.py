@@ -1,8 +1,8 @@
 """Makes system calls of a running instance fail, one after another, and sees what becomes of the mail.
 
 For every way a letter can take (by SMTP, with a content file, to the next server, back to its sender, from
-sendmail, through an alias), every process that serves it and every kind of call: the first call fails, then the
-second, until none is left, with each error such a call can give. Then:
+sendmail, by way of maildrop/, through an alias), every process that serves it and every kind of call: the first
+call fails, then the second, until none is left, with each error such a call can give. Then:
 
   - the sender was told an error, or the letter arrives, once the fault is over, without anybody's help;
   - nobody waits for ever, and no process dies of a signal;
@@ -219,10 +219,14 @@ class Mail:
     def alias(self, number):
         return self.smtp(number, "postmaster@mail.example.test")
 
-    def sendmail(self, number):
+    def maildrop(self, number):
+        """Too large for pickup's socket."""
+        return self.sendmail(number, 70_000)
+
+    def sendmail(self, number, size=0):
         program = pathlib.Path(self.instance.command_directory) / "sendmail"
         done = subprocess.run([program, "-C", self.instance.config_directory, "-f", self.reader.address, self.reader.address],
-                              input=f"Subject: letter {number}\n\nhello\n", text=True, capture_output=True,
+                              input=f"Subject: letter {number}\n\nhello\n" + ("x" * 70 + "\n") * (size // 71), text=True, capture_output=True,
                               env=os.environ | self.faults.environment, timeout=PATIENCE)
         if done.returncode < 0:
             raise AssertionError(f"sendmail died of signal {-done.returncode}")
@@ -256,7 +260,7 @@ class Mail:
 
 
 # POP3 first: a session looks at each letter of the mailbox, and those of the other ways make it large.
-WAYS = ("pop3", "smtp", "large", "relay", "bounce", "alias", "sendmail", "submission")
+WAYS = ("pop3", "smtp", "large", "relay", "bounce", "alias", "sendmail", "maildrop", "submission")
 
 
 class Walk:

@@ -23,7 +23,8 @@ WRITER = "writer@example.test"
 RIDER = "rider@example.test"
 BOXES = "boxes@localhost"
 ELSEWHERE = "faraway.example"
-SMALL, LARGE = 3, 12_000  # lines; the large one is 300 kB and gets a content file
+# In lines: one too large for pickup's socket, so that it comes by maildrop/, and one with a content file.
+SMALL, MEDIUM, LARGE = 3, 2_500, 12_000
 
 
 class Verdicts:
@@ -118,12 +119,13 @@ class Load:
                 self.over.wait(0.02)  # nothing was promised; the server is soon back
             self.over.wait(chance.random() * 2 * self.pause)
 
-    def new_letter(self, chance):
+    def new_letter(self, chance, medium=0.0):
         number = len(self.book.offered)
         ways = (RIDER, BOXES, *(f"{fate}{number}@{ELSEWHERE}" for fate in ("relayed", "later", "never")))
         count = chance.choice((1, 1, 1, 2, 3))
         recipients = chance.choices(ways, (8, 4, 6, 2, 2)) if count == 1 else chance.sample(ways, count)
-        return self.book.offer(WRITER, recipients, LARGE if chance.random() < 0.03 else SMALL)
+        size = chance.random()
+        return self.book.offer(WRITER, recipients, LARGE if size < 0.03 else MEDIUM if size < 0.03 + medium else SMALL)
 
     def send_by_smtp(self, chance):
         with smtplib.SMTP("127.0.0.1", self.instance.smtp, "client.example", timeout=20) as client:
@@ -139,7 +141,7 @@ class Load:
         self.book.acknowledge(letter, began)
 
     def send_by_sendmail(self, chance):
-        letter = self.new_letter(chance)
+        letter = self.new_letter(chance, medium=0.3)
         began = ledger.now()
         done = subprocess.run([pathlib.Path(self.instance.command_directory) / "sendmail", "-C",
                                self.instance.config_directory, "-i", "-f", letter.sender, *letter.recipients],

@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -12,6 +13,7 @@ from harness import wait_until
 pytestmark = pytest.mark.programs("sendmail", "prdrop", "pickup")
 
 LETTER = "Subject: a letter\n\nHello\n"
+LARGE = LETTER + ("x" * 70 + "\n") * 1500  # more than pickup takes at its socket
 
 
 def program(instance, name):
@@ -82,10 +84,12 @@ def test_a_sendmail_that_is_killed_half_way_submits_nothing(instance, user):
 def test_a_prdrop_that_is_told_to_end_removes_its_file(instance):
     child = subprocess.Popen([program(instance, "sendmail"), "somebody@example.com"], stdin=subprocess.PIPE,
                              env=environment(instance), stderr=subprocess.PIPE, text=True)
+    child.stdin.write(LARGE)
+    child.stdin.flush()
     wait_until(lambda: any(n.startswith("t") for n in maildrop(instance)), "an unfinished submission")
     children = pathlib.Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
     os.kill(int(children[0]), signal.SIGTERM)
-    child.communicate(LETTER)
+    child.communicate("x" * 500_000)
     assert child.returncode == 75
     assert maildrop(instance) == []
 
@@ -146,7 +150,7 @@ def test_an_ordinary_user_submits_by_the_set_gid_program_and_only_where_allowed(
 
     def submit(main_cf):
         (installed / "main.cf").write_text(main_cf)
-        return subprocess.run(["unshare", "-m", "sh", "-c", script], input=LETTER, text=True,
+        return subprocess.run(["unshare", "-m", "sh", "-c", script], input=LARGE, text=True,
                               env=environment(instance, LD_LIBRARY_PATH="/nowhere", IFS="x"), capture_output=True)
 
     refused = submit("compatibility_level = 3.6\n")
@@ -156,6 +160,72 @@ def test_an_ordinary_user_submits_by_the_set_gid_program_and_only_where_allowed(
     allowed = submit(f"compatibility_level = 3.6\nalternate_config_directories = {instance.config_directory}\n")
     assert allowed.returncode == 0, allowed.stderr
     assert b"from userid 65534)" in user.wait_for_mail()[0]
+
+
+def reach_pickup(instance):
+    """A connection to its socket. It may have been told to finish, by a reload; a letter brings the next."""
+    client = socket.socket(socket.AF_UNIX)
+    instance.command("sendmail", "-f", "", instance.first_user().address, stdin=LETTER)
+
+    def connects():
+        return client.connect_ex(str(pathlib.Path(instance.queue_directory) / "submit" / "pickup")) == 0
+    wait_until(connects, "pickup at its socket")
+    return client
+
+
+def as_nobody(instance, letter, receiver):
+    return subprocess.run([program(instance, "sendmail"), receiver.address], input=letter, text=True, user=65534,
+                          group=65534, extra_groups=[], capture_output=True, env=environment(instance))
+
+
+@pytest.mark.root
+def test_a_small_letter_needs_neither_prdrop_nor_a_file(instance, user):
+    reach_pickup(instance).close()
+    prdrop = pathlib.Path(program(instance, "prdrop"))
+    away = prdrop.rename(prdrop.with_name("away"))
+    try:
+        done = as_nobody(instance, LETTER, user)
+        assert done.returncode == 0, done.stderr
+        large = as_nobody(instance, LARGE, user)
+        assert large.returncode == 71 and "prdrop cannot be run" in large.stderr
+    finally:
+        away.rename(prdrop)
+    assert b"from userid 65534)" in user.wait_for_mail()[0]
+    assert maildrop(instance) == []
+
+
+@pytest.mark.root
+def test_who_may_not_submit_is_refused_whatever_the_way(make_instance):
+    instance = make_instance(authorized_submit_users="root")
+    user = instance.first_user()
+    for letter in (LETTER, LARGE):
+        done = as_nobody(instance, letter, user)
+        assert done.returncode != 0, done.stderr
+    instance.command("sendmail", user.address, stdin=LETTER)
+    assert len(user.wait_for_mail()) == 1
+
+
+def test_submissions_of_a_stopped_system_wait_in_maildrop(make_instance):
+    instance = make_instance()
+    user = instance.first_user()
+    instance.command("postrider", "stop")
+    instance.command("sendmail", user.address, stdin=LETTER)
+    assert len(maildrop(instance)) == 1
+    instance.command("postrider", "start")
+    user.wait_for_mail()
+
+
+def test_a_client_that_says_nothing_holds_up_nobody(instance, user):
+    """It has a connection to pickup until its time is over."""
+    idle = []
+    try:
+        for _ in range(40):
+            idle.append(reach_pickup(instance))
+        instance.command("sendmail", user.address, stdin=LETTER)
+    finally:
+        for client in idle:
+            client.close()
+    user.wait_for_mail()
 
 
 def test_a_flood_of_submissions_is_taken_whole(instance, user):
