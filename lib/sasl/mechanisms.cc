@@ -140,6 +140,9 @@ Result<> Mechanisms::start() {
       names_.push_back(name);
     }
   }
+  // The plug-ins may only have been out of reach for the moment.
+  if (names_.empty() && !settings_.wanted.empty())
+    return fail(Trouble::temporary, "no SASL mechanism of auth_mechanisms is there: " + list_);
   return {};
 }
 

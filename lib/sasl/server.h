@@ -43,7 +43,8 @@ struct StepResult {
 
 class Mechanisms {
  public:
-  // Loads the plug-ins; before a sandbox. Mechanisms that Cyrus does not have are left out with a warning.
+  // Loads the plug-ins; before a sandbox. Mechanisms that Cyrus does not have are left out with a warning;
+  // temporary when it has none of them.
   // All references outlive this object, which outlives its exchanges.
   static Result<std::unique_ptr<Mechanisms>> load(Authenticator& authenticator, Log& log,
                                                   const MechanismSettings& settings);

@@ -124,6 +124,18 @@ std::string plain_text(const std::string& authorize, const std::string& user, co
 
 }  // namespace
 
+// The first of all, since Cyrus does not forget plug-ins that it has loaded.
+TEST_CASE("a Cyrus SASL whose plug-ins cannot be reached is an error that may pass, not an empty offer") {
+  MemoryLog log;
+  Authenticator authenticator(log, {});
+  const auto loaded = Mechanisms::load(
+      authenticator, log,
+      {.wanted = {"PLAIN", "LOGIN"}, .host_name = "mail.example.org", .plugin_directory = "/nonexistent"});
+  REQUIRE_FALSE(loaded);
+  CHECK(loaded.error().is(Trouble::temporary));
+  CHECK(loaded.error().text() == "no SASL mechanism of auth_mechanisms is there: PLAIN PLAIN");
+}
+
 TEST_CASE("mechanisms are those that were asked for and exist") {
   Fixture f;
   CHECK(f.mechanisms->names(true) ==
