@@ -59,25 +59,36 @@ event::Task<> QueueManager::accept_intake() {
 }
 
 event::Task<> QueueManager::serve_intake(os::Fd client) {
+  const bool announced = co_await hear_out(std::move(client));
+  // What cleanup said and we could not hear is in the journal. It says no more on a closed connection.
+  if (announced && !daemon_.draining()) co_await scan_journal();
+}
+
+// Until the client leaves. False when it was no cleanup.
+event::Task<bool> QueueManager::hear_out(os::Fd client) {
   ipc::Channel channel(loop_, std::move(client), daemon_.drain_token());
+  bool asks = false;
   try {
     while (true) {
       ipc::Frame frame = co_await channel.receive(no_deadline);
       if (const auto queued = frame.as<protocol::Queued>()) {
         announce(*queued);
       } else if (auto command = frame.as<protocol::QueueCommand>()) {
+        asks = true;
         const protocol::QueueCommandDone done = co_await obey(std::move(*command));
         co_await channel.send(done, loop_.after(Seconds{60}));
       } else if (frame.as<protocol::ListQueue>()) {
+        asks = true;
         co_await list(channel);
       } else {
         log_.warning("{}: unknown or malformed request", protocol::qmgr_intake);
-        co_return;
+        break;
       }
     }
   } catch (const io::Ended&) {
     // The client has nothing more to say; what it did say is done.
   }
+  co_return !asks;
 }
 
 void QueueManager::announce(const protocol::Queued& queued) {
@@ -182,6 +193,15 @@ event::Task<> QueueManager::read_later(queue::Found found, Error error) {
 // ---- the journal, at start
 
 event::Task<> QueueManager::scan_journal() {
+  if (journal_scans_++ > 0) co_return;
+  for (unsigned done = 0; done != journal_scans_;) {
+    done = journal_scans_;
+    co_await scan_segments();
+  }
+  journal_scans_ = 0;
+}
+
+event::Task<> QueueManager::scan_segments() {
   const Result<std::vector<queue::SegmentName>> segments = reader_.segments();
   if (!segments) {
     daemon_.fail_later(segments.error().text());

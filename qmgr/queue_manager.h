@@ -55,9 +55,11 @@ class QueueManager {
   // admission.cc
   event::Task<> accept_intake();
   event::Task<> serve_intake(os::Fd client);
+  event::Task<bool> hear_out(os::Fd client);
   void announce(const protocol::Queued& queued);
   void admit(std::unique_ptr<Message> message);
   event::Task<> scan_journal();
+  event::Task<> scan_segments();
   event::Task<Result<queue::SegmentScan>> scan_segment(queue::SegmentName name);
   bool settled_before(const queue::Found& found);
   void admit_found(queue::Found found);
@@ -136,6 +138,7 @@ class QueueManager {
 
   std::unordered_map<queue::QueueId, std::unique_ptr<Message>> active_;
   std::deque<queue::Found> backlog_;  // known, waiting for room in the active queue
+  unsigned journal_scans_ = 0;        // asked for while one is under way, that one included
   bool scanning_deferred_ = false;
   bool flush_after_scan_ = false;  // a flush came before all that sleeps was known
   std::size_t flushed_ = 0;        // so many of the next due messages were made due by a flush

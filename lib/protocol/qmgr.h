@@ -12,7 +12,8 @@
 
 namespace postrider::protocol {
 
-// A message was committed. Not answered: what is lost on the way is found by the scan at start.
+// A message was committed. Not answered: what is lost on the way is found by the scan that follows the end of
+// the connection, or by the one at the start.
 struct Queued {
   static constexpr std::string_view name = "qmgr.queued/1";
   std::uint8_t slot = 0;

@@ -42,7 +42,7 @@ E = errno
 # Peers that die are the business of the kill tests.
 ERRORS = {
     "open": (E.EMFILE, E.EIO), "create": (E.ENOSPC, E.EDQUOT, E.EMFILE), "read": (E.EIO, E.EINTR),
-    "receive": (E.EINTR,), "take": (E.EINTR,), "put": (E.EINTR,),
+    "receive": (E.EINTR, E.ENOMEM), "take": (E.EINTR,), "put": (E.EINTR,),
     "write": (E.ENOSPC, E.EIO, E.EDQUOT, E.EINTR), "send": (E.EINTR, E.ENOBUFS),
     "fsync": (E.EIO, E.ENOSPC, E.EDQUOT), "fdatasync": (E.EIO, E.ENOSPC), "rename": (E.ENOSPC, E.EIO),
     "link": (E.ENOSPC, E.EIO), "unlink": (E.EIO,), "mkdir": (E.ENOSPC,), "truncate": (E.EIO, E.EINTR),

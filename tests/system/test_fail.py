@@ -96,9 +96,10 @@ SAMPLE = (("smtp", "cleanup", "fdatasync"), ("smtp", "cleanup", "write"), ("smtp
           ("smtp", "smtpd", "receive"), ("smtp", "qmgr", "read"), ("smtp", "qmgr", "memfd"), ("smtp", "qmgr", "write"),
           ("smtp", "qmgr", "dup"), ("smtp", "virtual", "dup"), ("smtp", "virtual-worker", "create"),
           ("smtp", "virtual-worker", "fsync"), ("smtp", "virtual-worker", "rename"), ("large", "cleanup", "create"),
-          ("large", "cleanup", "fsync"), ("large", "qmgr", "unlink"), ("large", "qmgr", "dup"), ("sendmail", "prdrop", "create"),
-          ("sendmail", "prdrop", "fsync"), ("sendmail", "prdrop", "rename"), ("sendmail", "pickup", "unlink"),
-          ("sendmail", "pickup", "open"), ("bounce", "bounce", "read"), ("bounce", "smtp", "write"),
+          ("large", "cleanup", "fsync"), ("large", "qmgr", "unlink"), ("large", "qmgr", "dup"), ("relay", "qmgr", "receive"),
+          ("maildrop", "prdrop", "create"), ("maildrop", "prdrop", "fsync"), ("maildrop", "prdrop", "rename"),
+          ("maildrop", "pickup", "unlink"), ("maildrop", "pickup", "open"), ("sendmail", "pickup", "accept"),
+          ("sendmail", "pickup", "receive"), ("sendmail", "sendmail", "connect"), ("bounce", "bounce", "read"), ("bounce", "smtp", "write"),
           ("submission", "smtpd", "receive"))
 COLD_SAMPLE = (("cleanup", "socket"), ("qmgr", "create"), ("virtual", "watch"), ("rewrite", "thread"), ("master", "fork"))
 
