@@ -1,22 +1,22 @@
 // bench/limits DIRECTORY: what the machine itself can do, one JSON object: journal appends per second with
-// one fdatasync for each batch, files made per second with an fsync each, TLS handshakes per second and their
-// cost.
+// one fdatasync for each batch, files made per second with an fsync each, exchanges by TCP, TLS handshakes.
 #include <fcntl.h>
 #include <fmt/core.h>
-#include <openssl/evp.h>
-#include <openssl/ssl.h>
-#include <openssl/x509.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "bench/handshakes.h"
 #include "bench/loop.h"
 
 namespace {
@@ -73,58 +73,56 @@ double files(const std::string& folder, unsigned threads) {
   return static_cast<double>(made) / (now() - begun);
 }
 
-template <auto free_function>
-struct Free {
-  void operator()(auto* object) const { free_function(object); }
-};
-using Context = std::unique_ptr<SSL_CTX, Free<SSL_CTX_free>>;
-using Session = std::unique_ptr<SSL, Free<SSL_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
-using Certificate = std::unique_ptr<X509, Free<X509_free>>;
-
-Context server_context(const Key& key) {
-  Certificate certificate(X509_new());
-  ASN1_INTEGER_set(X509_get_serialNumber(certificate.get()), 1);
-  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), 0);
-  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 86400);
-  X509_set_pubkey(certificate.get(), key.get());
-  X509_sign(certificate.get(), key.get(), EVP_sha256());
-  Context context(SSL_CTX_new(TLS_server_method()));
-  if (SSL_CTX_use_certificate(context.get(), certificate.get()) != 1 ||
-      SSL_CTX_use_PrivateKey(context.get(), key.get()) != 1)
-    die("certificate");
-  return context;
-}
-
-// One TLS 1.3 handshake in memory; returns the seconds of the server's part.
-double shake(SSL_CTX* server_side, SSL_CTX* client_side) {
-  Session server(SSL_new(server_side)), client(SSL_new(client_side));
-  BIO* ours = nullptr;
-  BIO* theirs = nullptr;
-  BIO_new_bio_pair(&ours, 0, &theirs, 0);
-  SSL_set_bio(server.get(), ours, ours);
-  SSL_set_bio(client.get(), theirs, theirs);
-  SSL_set_accept_state(server.get());
-  SSL_set_connect_state(client.get());
-  double seconds = 0;
-  for (int turn = 0; turn < 20; ++turn) {
-    SSL_do_handshake(client.get());
-    const double begun = now();
-    SSL_do_handshake(server.get());
-    seconds += now() - begun;
-    if (SSL_is_init_finished(client.get()) && SSL_is_init_finished(server.get())) return seconds;
+// Microseconds from a short command to the end of a 4 kB answer, by TCP to another process and back: what a
+// client and a server that do nothing else need for one RETR.
+double exchange() {
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  auto* const where = reinterpret_cast<sockaddr*>(&address);
+  if (::bind(listener, where, length) != 0 || ::listen(listener, 1) != 0 ||
+      ::getsockname(listener, where, &length) != 0)
+    die("listen");
+  const auto no_delay = [](int fd) {
+    const int on = 1;
+    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  };
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const int client = ::accept(listener, nullptr, nullptr);
+    no_delay(client);
+    const std::string answer(record_bytes, 'x');
+    char command[16];
+    while (::read(client, command, sizeof command) > 0)
+      if (::write(client, answer.data(), answer.size()) < 0) ::_exit(1);
+    ::_exit(0);
   }
-  die("handshake");
+  const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (::connect(server, where, length) != 0) die("connect");
+  no_delay(server);
+  std::size_t count = 0;
+  const double begun = now();
+  for (std::string answer(record_bytes, '\0'); now() - begun < seconds_each; ++count) {
+    if (::write(server, "RETR 123\r\n", 10) != 10) die("write");
+    for (std::size_t got = 0; got < record_bytes;) {
+      const ssize_t some = ::read(server, answer.data(), record_bytes - got);
+      if (some <= 0) die("read");
+      got += static_cast<std::size_t>(some);
+    }
+  }
+  const double seconds = now() - begun;
+  ::close(server);
+  ::close(listener);
+  ::waitpid(child, nullptr, 0);
+  return 1e6 * seconds / static_cast<double>(count);
 }
 
-// Seconds the server spends on one.
-double handshake(const Key& key) {
-  const Context server = server_context(key), client(SSL_CTX_new(TLS_client_method()));
-  double spent = 0;
-  std::size_t count = 0;
-  for (const double begun = now(); now() - begun < seconds_each; ++count)
-    spent += shake(server.get(), client.get());
-  return spent / static_cast<double>(count);
+void print_handshakes(std::string_view name, postrider::bench::KeyType type) {
+  const auto costs = postrider::bench::measure_handshakes(type, seconds_each);
+  fmt::print(R"(, "handshake {0} ms": {1:.3f}, "engine {0} ms": {2:.3f}, "apart {0} ms": {3:.3f})", name,
+             costs.openssl, costs.key_inside, costs.key_outside);
 }
 
 }  // namespace
@@ -139,9 +137,9 @@ int main(int count, char** words) {
     fmt::print(R"("append {} a batch": {:.0f}, )", batch, appends(words[1], batch));
   for (const unsigned threads : {1, 8, 16})
     fmt::print(R"("files {} threads": {:.0f}, )", threads, files(words[1], threads));
-  fmt::print(R"("handshake RSA-2048 ms": {:.3f}, "handshake P-256 ms": {:.3f}}})"
-             "\n",
-             1000 * handshake(Key(EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", std::size_t{2048}))),
-             1000 * handshake(Key(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"))));
+  fmt::print(R"("exchange us": {:.1f})", exchange());
+  print_handshakes("RSA-2048", postrider::bench::KeyType::rsa_2048);
+  print_handshakes("P-256", postrider::bench::KeyType::p_256);
+  fmt::print("}}\n");
   return 0;
 }

@@ -15,7 +15,8 @@ void sink_messages(const Options& options);
 void hold_connections(const Options& options);
 // New TLS sessions by STARTTLS, none resumed. port, handshakes, sessions.
 void shake_hands(const Options& options);
-// POP3 sessions that fetch every message. port, sessions, clients, user (with a %), password.
+// POP3 sessions that fetch every message. port, sessions, clients, user (with a %), password, ahead (commands
+// that are sent before the answer to the last).
 void fetch_mail(const Options& options);
 
 }  // namespace postrider::bench

@@ -361,6 +361,7 @@ class M1a(Scenario):
     counts = {"postrider": 40, "dovecot": 40}
     figures = (("rate", "sessions/s", 1, 3), ("cpu", "CPU ms each", -1, None))
     messages = 1000
+    ahead = 0
 
     def setup(self):
         return Setup(users=10)
@@ -371,7 +372,8 @@ class M1a(Scenario):
         self.load(server, 10, 0)
 
     def load(self, server, count, run):
-        done = generator("pop3", port=server.pop3, sessions=count, clients=10, user=f"u%@{DOMAIN}", password=PASSWORD)
+        done = generator("pop3", port=server.pop3, sessions=count, clients=10, user=f"u%@{DOMAIN}", password=PASSWORD,
+                         ahead=self.ahead)
         complete(done, "sessions", count)
         if done["messages"] != count * (int(self.messages * self.scale) or 10):
             raise Failure(f"{done['messages']} messages fetched in {count} sessions")
@@ -405,4 +407,9 @@ class M1b(Scenario):
         return {"open": 1000 * seconds}
 
 
-SCENARIOS = {s.key: s for s in (S1, S1Source, S2, S3, S4a, S4b, S5, S6, S7, M1a, M1b, Sizes, Held, S8)}
+class M1c(M1a):
+    key, title = "M1c", "M1a by clients that pipeline, as mpop does"
+    ahead = 50
+
+
+SCENARIOS = {s.key: s for s in (S1, S1Source, S2, S3, S4a, S4b, S5, S6, S7, M1a, M1b, M1c, Sizes, Held, S8)}
