@@ -38,6 +38,9 @@ struct QmgrConfig : config::Section {
       "0h",
       {.unit = 'h'},
       "How old a message may become before its sender is told of the delay; 0: never."};
+  config::Boolean disable_verp_bounces{
+      *this, "disable_verp_bounces", "no",
+      "Report failures of VERP mail in one notification to the sender without the recipient's name."};
   config::Integer active_limit{*this,
                                "qmgr_message_active_limit",
                                "20000",

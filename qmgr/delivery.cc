@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 
+#include "lib/address/verp.h"
 #include "lib/protocol/services.h"
 #include "qmgr/queue_manager.h"
 
@@ -192,6 +193,14 @@ void QueueManager::close_content(Message& message) {
   if (--message.content_users == 0) message.content = {};
 }
 
+// For one recipient, as the client gave it: that is whom a list knows.
+void QueueManager::name_recipient_in_sender(queue::Envelope& part) {
+  if (part.verp_delimiters.empty() || part.recipients.size() != 1) return;
+  const queue::Recipient& recipient = part.recipients.front();
+  part.sender = address::verp_sender(part.sender, part.verp_delimiters,
+                                     recipient.original.empty() ? recipient.address : recipient.original);
+}
+
 Result<protocol::DeliveryRequest> QueueManager::request_for(Message& message,
                                                             const Scheduler::Assignment& assignment) {
   queue::Envelope part;
@@ -200,6 +209,7 @@ Result<protocol::DeliveryRequest> QueueManager::request_for(Message& message,
   message.envelope.recipients = std::move(all);
   for (const std::uint32_t index : assignment.recipients)
     part.recipients.push_back(message.envelope.recipients[index]);
+  name_recipient_in_sender(part);
   Result<std::string> encoded = queue::encode(part);
   if (!encoded) return std::unexpected(encoded.error());
   protocol::DeliveryRequest request;

@@ -83,6 +83,9 @@ class QueueManager {
   event::Task<> deliver(Scheduler::Assignment assignment);
   Result<> open_content(Message& message);
   void close_content(Message& message);
+  static void name_recipient_in_sender(queue::Envelope& part);
+  std::vector<std::vector<std::uint32_t>> reports_of(const Message& message,
+                                                     std::vector<std::uint32_t> indices) const;
   Result<protocol::DeliveryRequest> request_for(Message& message, const Scheduler::Assignment& assignment);
   void apply(Message& message, const Scheduler::Assignment& assignment,
              const protocol::DeliveryReport& report);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "qmgr/message.h"
+
 namespace postrider::qmgr {
 
 using Health = protocol::DeliveryReport::Destination;
@@ -96,8 +98,10 @@ std::optional<Scheduler::Assignment> Scheduler::next(MonoTime now) {
       }
       Job& job = to.jobs.front();
       Assignment assignment{job.message, via.name, to.nexthop, {}, &to};
-      const std::size_t count =
-          std::min<std::size_t>(via.settings.recipient_limit, job.recipients.size() - job.next);
+      // With VERP each recipient has a sender of its own.
+      const std::size_t most =
+          job.message->envelope.verp_delimiters.empty() ? via.settings.recipient_limit : 1;
+      const std::size_t count = std::min<std::size_t>(most, job.recipients.size() - job.next);
       const auto from = job.recipients.begin() + static_cast<std::ptrdiff_t>(job.next);
       assignment.recipients.assign(from, from + static_cast<std::ptrdiff_t>(count));
       job.next += count;

@@ -59,6 +59,7 @@ event::Task<bool> QueueManager::notify(Message& message, Notify::Kind kind,
     if (kind != Notify::Kind::failed && kind != Notify::Kind::delayed)
       request.ways += message.expanded[index] ? 'e' : message.relayed[index] ? 'r' : 'd';
   }
+  if (!config_.disable_verp_bounces()) name_recipient_in_sender(part);
   Result<std::string> encoded = queue::encode(part);
   if (!encoded) {
     log_.warning("{}: {}", message.envelope.id, encoded.error().text());
@@ -89,6 +90,18 @@ event::Task<bool> QueueManager::notify(Message& message, Notify::Kind kind,
   co_return false;
 }
 
+// One report for all, or one for each: with VERP each has a sender of its own, who is to be told.
+std::vector<std::vector<std::uint32_t>> QueueManager::reports_of(const Message& message,
+                                                                 std::vector<std::uint32_t> indices) const {
+  std::vector<std::vector<std::uint32_t>> reports;
+  if (message.envelope.verp_delimiters.empty() || config_.disable_verp_bounces()) {
+    if (!indices.empty()) reports.push_back(std::move(indices));
+    return reports;
+  }
+  for (const std::uint32_t index : indices) reports.push_back({index});
+  return reports;
+}
+
 event::Task<> QueueManager::return_failures(Message& message) {
   if (message.bounced.empty()) co_return;
   std::vector<std::uint32_t> wanted;
@@ -97,10 +110,15 @@ event::Task<> QueueManager::return_failures(Message& message) {
     if (asked == 0 || (asked & queue::notify::failure) != 0) wanted.push_back(index);
   }
   // A notification of ours that cannot be delivered goes to postmaster, once: bounce sees to that.
-  bool done = wanted.empty();
-  if (!done) done = co_await notify(message, Notify::Kind::failed, std::move(wanted));
-  for (const std::uint32_t index : message.bounced) {
-    if (!done) break;  // stays in the queue and is tried again, rather than vanishing
+  std::vector<std::uint32_t> returned;
+  for (const std::uint32_t index : message.bounced)
+    if (std::ranges::find(wanted, index) == wanted.end()) returned.push_back(index);
+  for (std::vector<std::uint32_t>& report : reports_of(message, std::move(wanted))) {
+    const bool done = co_await notify(message, Notify::Kind::failed, report);
+    // What was not reported stays in the queue and is tried again, rather than vanishing.
+    if (done) returned.insert(returned.end(), report.begin(), report.end());
+  }
+  for (const std::uint32_t index : returned) {
     message.envelope.recipients[index].status = queue::RecipientStatus::bounced;
     if (message.place) journal_->recipients_done(*message.place, index, 1, queue::RecipientStatus::bounced);
   }
@@ -119,7 +137,8 @@ event::Task<> QueueManager::report_successes(Message& message) {
   // Nothing depends on it: a report that cannot be made now is not made.
   const Notify::Kind kind =
       message.envelope.has(queue::flag::verify) ? Notify::Kind::verified : Notify::Kind::succeeded;
-  co_await notify(message, kind, std::move(wanted));
+  for (std::vector<std::uint32_t>& report : reports_of(message, std::move(wanted)))
+    co_await notify(message, kind, std::move(report));
 }
 
 event::Task<> QueueManager::expire(Message& message) {
@@ -150,8 +169,13 @@ event::Task<> QueueManager::warn_of_delay(Message& message) {
         (recipient.notify == 0 || (recipient.notify & queue::notify::delay) != 0))
       late.push_back(i);
   }
-  const bool told = late.empty() || message.envelope.sender.empty() ||
-                    co_await notify(message, Notify::Kind::delayed, std::move(late));
+  bool told = true;
+  if (!message.envelope.sender.empty()) {
+    for (std::vector<std::uint32_t>& report : reports_of(message, std::move(late))) {
+      const bool done = co_await notify(message, Notify::Kind::delayed, std::move(report));
+      told = told && done;
+    }
+  }
   if (told) message.envelope.flags |= queue::flag::warned;
 }
 

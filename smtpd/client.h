@@ -20,6 +20,7 @@ struct Client {
   std::string local_address, local_port;
   bool trusted = false;    // in $mynetworks
   bool unlimited = false;  // in $smtpd_client_event_limit_exceptions
+  bool verp = false;       // in $smtpd_authorized_verp_clients
   bool no_auth = false;    // in $smtpd_sasl_exceptions_networks
   std::string logged;      // "name[address]" or "name[address]:port", for the log
 };

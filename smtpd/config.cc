@@ -13,6 +13,7 @@ void declare_smtpd(config::Catalogue& catalogue) {
   catalogue.add<config::Network>("smtpd");
   catalogue.add<config::Domains>("smtpd");
   catalogue.add<config::Limits>("smtpd");
+  catalogue.add<config::Verp>("smtpd");
   catalogue.add<config::Services>("smtpd");
 }
 

@@ -114,6 +114,14 @@ struct SmtpdConfig : config::Section {
                                 {},
                                 "Clients to which these limits do not apply."};
 
+  config::List authorized_verp_clients{
+      *this, "authorized_verp_clients", "", {}, "The default of smtpd_authorized_verp_clients."};
+  config::List verp_clients{*this,
+                            "smtpd_authorized_verp_clients",
+                            "$authorized_verp_clients",
+                            {},
+                            "Clients that may ask with XVERP for senders that name the recipient."};
+
   config::Boolean helo_required{*this, "smtpd_helo_required", "no", "MAIL needs a HELO or EHLO before it."};
   config::Boolean disable_vrfy{*this, "disable_vrfy_command", "no", "Do not offer VRFY."};
   config::List discard_keywords{

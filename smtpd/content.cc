@@ -76,6 +76,7 @@ Result<std::string> Session::encoded_envelope() const {
                         : transaction.mail.ret == smtp::Return::headers ? queue::DsnReturn::headers
                                                                         : queue::DsnReturn::unspecified;
   envelope.envid = transaction.mail.envid;
+  if (transaction.mail.verp) envelope.verp_delimiters = *transaction.mail.verp;
   if (transaction.mail.smtputf8) envelope.flags |= queue::flag::smtputf8;
   if (transaction.hold) envelope.flags |= queue::flag::hold;
   if (transaction.discard) envelope.flags |= queue::flag::discard;

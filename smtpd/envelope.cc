@@ -1,6 +1,7 @@
 // The envelope: MAIL, RCPT, and the commands that do little.
 #include <fmt/core.h>
 
+#include "lib/address/verp.h"
 #include "lib/base/text.h"
 #include "smtpd/server.h"
 #include "smtpd/session.h"
@@ -21,6 +22,7 @@ smtp::EnvelopeRules Session::rules() const {
   rules.eight_bit = server_.offers("8bitmime");
   rules.dsn = server_.offers("dsn");
   rules.auth = server_.config().sasl_enable();
+  rules.verp = client_.verp && server_.offers("verp");
   return rules;
 }
 
@@ -55,6 +57,15 @@ protocol::ContentEnd Transaction::ending() const {
   return end;
 }
 
+std::optional<smtp::Reply> Session::refusal_of_verp(smtp::MailArguments& mail) const {
+  if (!mail.verp) return std::nullopt;
+  const config::Verp& verp = server_.sections().verp;
+  if (mail.sender.empty()) return smtp::Reply(503, "5.5.4 Error: XVERP requires non-null sender");
+  if (mail.verp->empty()) mail.verp = verp.delimiters();
+  if (address::are_verp_delimiters(*mail.verp, verp.filter())) return std::nullopt;
+  return smtp::Reply(501, "5.5.4 Error: XVERP needs two characters from " + verp.filter());
+}
+
 event::Task<> Session::mail(smtp::CommandLine line) {
   const SmtpdConfig& config = server_.config();
   if (config.helo_required() && helo_.empty()) {
@@ -68,6 +79,10 @@ event::Task<> Session::mail(smtp::CommandLine line) {
   smtp::Parsed<smtp::MailArguments> mail = smtp::parse_mail(line.arguments, rules());
   if (!mail) {
     reply(mail.error());
+    co_return;
+  }
+  if (const std::optional<smtp::Reply> refused = refusal_of_verp(*mail)) {
+    reply(*refused);
     co_return;
   }
   const std::int64_t most = server_.sections().limits.message_size_limit();

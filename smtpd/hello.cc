@@ -54,6 +54,7 @@ event::Task<> Session::helo(smtp::CommandLine line) {
   offer("size", size > 0 ? fmt::format("SIZE {}", size) : "SIZE");
   if (!server_.config().disable_vrfy()) offer("vrfy", "VRFY");
   offer("etrn", "ETRN");
+  if (client_.verp) offer("verp", "XVERP");
   if (!tls_ && server_.tls().level() != daemon::TlsLevel::none && server_.tls().offered())
     offer("starttls", "STARTTLS");
   const bool may = co_await may_authenticate();

@@ -64,6 +64,7 @@ Result<> Server::parse_lists() {
   if (const auto r = network_list(sections_.network.mynetworks, mynetworks_); !r) return r;
   if (const auto r = network_list(c.limit_exceptions, unlimited_); !r) return r;
   if (const auto r = network_list(c.forbid_bare_newline_exclusions, bare_newline_exclusions_); !r) return r;
+  if (const auto r = network_list(c.verp_clients, verp_clients_); !r) return r;
   if (const auto r = network_list(c.sasl_exceptions, sasl_exceptions_); !r) return r;
   bare_parents_ =
       config::parents_match(sections_.domains.parent_domain_matches_subdomains(), "smtpd_access_maps");
@@ -211,6 +212,7 @@ event::Task<Client> Server::identify(const os::Fd& socket) {
                       : fmt::format("{}[{}]", client.name, client.address);
   client.trusted = co_await in_list(mynetworks_, client);
   client.unlimited = co_await in_list(unlimited_, client);
+  client.verp = co_await in_list(verp_clients_, client);
   client.no_auth = co_await in_list(sasl_exceptions_, client);
   co_return client;
 }

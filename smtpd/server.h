@@ -30,10 +30,11 @@ struct Sections {
   config::Network network;
   config::Domains domains;
   config::Limits limits;
+  config::Verp verp;
   config::Services services;
   daemon::DnsConfig dns;
   std::vector<config::Section*> all() {
-    return {&smtpd, &tls, &identity, &network, &domains, &limits, &services, &dns};
+    return {&smtpd, &tls, &identity, &network, &domains, &limits, &verp, &services, &dns};
   }
 };
 
@@ -102,7 +103,7 @@ class Server {
   daemon::TlsServer tls_;
   std::unique_ptr<dns::UnboundResolver> resolver_;
   dns::Hosts hosts_;
-  config::MatchList mynetworks_, unlimited_, bare_newline_exclusions_, sasl_exceptions_;
+  config::MatchList mynetworks_, unlimited_, verp_clients_, bare_newline_exclusions_, sasl_exceptions_;
   bool bare_parents_ = true;
   RestrictionList client_, helo_, sender_, relay_, recipient_, data_, end_of_data_;
   std::deque<std::string> ids_;

@@ -93,6 +93,8 @@ class Session {
 
   // envelope.cc
   event::Task<> mail(smtp::CommandLine line);
+  // Puts in the server's delimiters where the client named none.
+  std::optional<smtp::Reply> refusal_of_verp(smtp::MailArguments& mail) const;
   event::Task<> rcpt(smtp::CommandLine line);
   event::Task<> check_recipient(smtp::RcptArguments arguments, protocol::RecipientChecked checked);
   event::Task<Verdict> check_restrictions(const protocol::RecipientChecked& checked,

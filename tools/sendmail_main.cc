@@ -13,6 +13,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "lib/address/verp.h"
 #include "lib/base/text.h"
 #include "lib/message/header.h"
 #include "lib/os/credentials.h"
@@ -64,11 +65,11 @@ tools::Dropper::Ways ways_of(Command& command) {
 
 class Enqueue {
  public:
-  Enqueue(Command& command, SendmailRequest& request, const tools::SubmitConfig& config, os::User user,
+  Enqueue(Command& command, SendmailRequest& request, const config::Verp& verp, os::User user,
           tools::LineEndings endings)
       : command_(command),
         request_(request),
-        config_(config),
+        verp_(verp),
         user_(std::move(user)),
         input_(endings, request.dot_is_data) {}
 
@@ -118,11 +119,10 @@ class Enqueue {
     if (envelope.full_name.size() > queue::max_attribute_bytes)
       envelope.full_name.resize(queue::max_attribute_bytes);
     if (request_.default_verp && envelope.verp_delimiters.empty())
-      envelope.verp_delimiters = config_.verp_delimiters();
-    for (const char c : envelope.verp_delimiters)
-      if (config_.verp_filter().find(c) == std::string::npos)
-        return command_.fatal(EX_USAGE,
-                              fmt::format("-XV requires delimiters from {}", config_.verp_filter()));
+      envelope.verp_delimiters = verp_.delimiters();
+    if (!envelope.verp_delimiters.empty() &&
+        !address::are_verp_delimiters(envelope.verp_delimiters, verp_.filter()))
+      return command_.fatal(EX_USAGE, fmt::format("-XV requires two delimiters from {}", verp_.filter()));
     for (const std::string& operand : request_.recipients) {
       if (operand.find_first_of("\r\n") != std::string::npos)
         return command_.fatal(EX_DATAERR, "a recipient address contains a line break");
@@ -155,7 +155,7 @@ class Enqueue {
 
   Command& command_;
   SendmailRequest& request_;
-  const tools::SubmitConfig& config_;
+  const config::Verp& verp_;
   const os::User user_;
   tools::SendmailInput input_;
 };
@@ -163,7 +163,8 @@ class Enqueue {
 int enqueue(Command& command, SendmailRequest& request) {
   config::Values values = command.values();
   tools::SubmitConfig config;
-  if (const Result<> loaded = config::load(values, {&config}); !loaded)
+  config::Verp verp;
+  if (const Result<> loaded = config::load(values, {&config, &verp}); !loaded)
     return command.fatal(EX_CONFIG, loaded.error().text());
   tools::LineEndings endings{};
   if (iequals(config.line_endings(), "always"))
@@ -178,7 +179,7 @@ int enqueue(Command& command, SendmailRequest& request) {
   if (!user) return command.fatal(EX_TEMPFAIL, user.error().text());
   if (!*user)
     return command.fatal(EX_OSERR, fmt::format("unable to find a login name for user ID {}", ::getuid()));
-  return Enqueue(command, request, config, **user, endings).run();
+  return Enqueue(command, request, verp, **user, endings).run();
 }
 
 int serve_smtp(Command& command) {

@@ -8,6 +8,7 @@ namespace postrider::tools {
 void declare_tools(config::Catalogue& catalogue) {
   catalogue.add<SubmitConfig>("tools");
   catalogue.add<config::Submission>("tools");
+  catalogue.add<config::Verp>("tools");
 }
 
 }  // namespace postrider::tools

@@ -24,16 +24,6 @@ struct SubmitConfig : config::Section {
       "always",
       {.min_length = 1},
       "When sendmail turns CR LF into LF: always, strict (if the first line has it) or never."};
-  config::Text verp_delimiters{*this,
-                               "default_verp_delimiters",
-                               "+=",
-                               {.min_length = 2, .max_length = 2},
-                               "The two characters of VERP sender addresses where -XV names none."};
-  config::Text verp_filter{*this,
-                           "verp_delimiter_filter",
-                           "-=+",
-                           {.min_length = 1},
-                           "The characters that may be VERP delimiters."};
 };
 
 void declare_tools(config::Catalogue& catalogue);

@@ -331,6 +331,20 @@ struct Submission : Section {
       "Local users who may submit mail: names, !names, tables; static:anyone lets everybody."};
 };
 
+// Sender addresses that name the recipient: lib/address/verp.h.
+struct Verp : Section {
+  Text delimiters{*this,
+                  "default_verp_delimiters",
+                  "+=",
+                  {.min_length = 2, .max_length = 2},
+                  "The two characters of VERP sender addresses where XVERP or -XV names none."};
+  Text filter{*this,
+              "verp_delimiter_filter",
+              "-=+",
+              {.min_length = 1},
+              "The characters that may be VERP delimiters."};
+};
+
 // How much of anything is accepted.
 struct Limits : Section {
   Bytes message_size_limit{

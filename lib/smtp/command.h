@@ -64,6 +64,7 @@ struct EnvelopeRules {
   bool dsn = true;
   bool auth = false;         // AUTH=
   bool require_tls = false;  // REQUIRETLS
+  bool verp = false;         // XVERP
 };
 
 enum class Body : std::uint8_t { unset, seven_bit, eight_bit, binary };
@@ -95,6 +96,7 @@ struct MailArguments {
   bool require_tls = false;
   std::string envid;                // decoded, printable ASCII; "" when not given
   std::optional<std::string> auth;  // decoded, printable; "<>" for an unknown submitter
+  std::optional<std::string> verp;  // XVERP: the delimiters, or "" for the server's own
 };
 struct RcptArguments {
   address::Address recipient;

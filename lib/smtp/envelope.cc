@@ -142,6 +142,12 @@ Parsed<void> take_mail_parameter(MailArguments& mail, const Parameter& p, const 
     mail.require_tls = true;
     return {};
   }
+  // Postfix's extension: XVERP, or XVERP with two delimiters.
+  if (rules.verp && iequals(p.keyword, "XVERP") && p.has_value == (p.value.size() == 2)) {
+    if (mail.verp) return duplicate(p);
+    mail.verp = p.value;
+    return {};
+  }
   return unsupported(p);
 }
 

@@ -167,3 +167,17 @@ TEST_CASE("a withdrawn message is not assigned any more") {
   CHECK(next->message == &b);
   CHECK_FALSE(scheduler.next(clock.mono()));
 }
+
+TEST_CASE("with VERP each delivery has one recipient") {
+  ManualClock clock;
+  Scheduler scheduler = with({.recipient_limit = 50});
+  Message message;
+  message.envelope.verp_delimiters = "+=";
+  scheduler.add(message, "smtp", "example.org", upto(3), clock.mono());
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    const auto assignment = scheduler.next(clock.mono());
+    REQUIRE(assignment);
+    CHECK(assignment->recipients == std::vector<std::uint32_t>{i});
+  }
+  CHECK_FALSE(scheduler.next(clock.mono()));
+}
