@@ -15,7 +15,9 @@ namespace {
 
 constexpr std::size_t input_size = 16 * 1024;
 constexpr std::size_t input_most = 64 * 1024;
-constexpr std::size_t output_most = 64 * 1024;
+// What one send takes. Twice as much stays below malloc's threshold for mapping memory of its own, whose
+// every page would be a fault.
+constexpr std::size_t output_most = 32 * 1024;
 
 [[noreturn]] void throw_lost(int os_error) {
   throw Ended{Ended::Why::lost, os_error == 0 ? "" : std::strerror(os_error)};
@@ -77,6 +79,7 @@ void Stream::make_room() {
 // At least one more byte into the buffer; pending output goes out before any wait.
 event::Task<> Stream::fill(MonoTime deadline) {
   if (!output_.empty()) co_await flush(std::min(deadline, loop_.after(write_timeout_)));
+  output_.shrink_to_fit();  // to nothing: a quiet connection holds no buffer
   if (tls_) {
     while (!read_plain_buffered()) {
       co_await receive_cipher(deadline);
@@ -284,9 +287,11 @@ event::Task<> Stream::send_cipher(MonoTime deadline) {
 }
 
 event::Task<> Stream::flush(MonoTime deadline) {
-  const std::string bytes = std::exchange(output_, {});
+  // What is put meanwhile is sent next time.
+  std::string bytes = std::exchange(output_, {});
   if (!tls_) {
     co_await send(bytes, deadline);
+    keep_for_output(std::move(bytes));
     co_return;
   }
   std::string_view rest = bytes;
@@ -296,6 +301,14 @@ event::Task<> Stream::flush(MonoTime deadline) {
     rest.remove_prefix(part.size());
     co_await send_cipher(deadline);
   }
+  keep_for_output(std::move(bytes));
+}
+
+// A sent buffer's memory serves for what comes next, until a read has to wait.
+void Stream::keep_for_output(std::string sent) {
+  if (!output_.empty() || sent.capacity() > 4 * output_most) return;
+  sent.clear();
+  output_ = std::move(sent);
 }
 
 event::Task<> Stream::write(std::string_view bytes, MonoTime deadline) {

@@ -70,7 +70,7 @@ class Stream {
   void put(std::string_view bytes) { output_ += bytes; }
   std::size_t pending_output() const { return output_.size(); }
   event::Task<> flush(MonoTime deadline);
-  // put(), and flush() whenever more than 64 KiB wait.
+  // put(), and flush() whenever more than 32 KiB wait.
   event::Task<> write(std::string_view bytes, MonoTime deadline);
 
   // Flushes, sends TLS close_notify where it applies, shuts the socket down. The stream is unusable after it.
@@ -99,6 +99,7 @@ class Stream {
   event::Task<> send(std::string_view bytes, MonoTime deadline);
   event::Task<> send_cipher(MonoTime deadline);
   event::Task<> await(bool readable, MonoTime deadline);
+  void keep_for_output(std::string sent);
   bool read_plain_buffered();
   void make_room();
   std::optional<Line> find_line(std::size_t limit);
