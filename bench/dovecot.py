@@ -49,6 +49,7 @@ service pop3 {{
 
 class Dovecot(Server):
     name, label = "dovecot", "Dovecot"
+    traced = False  # perf does not follow the processes of its sessions: far fewer calls than there are messages
     package = Packages("dovecot-pop3d")
 
     def inside(self, command):

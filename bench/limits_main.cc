@@ -120,7 +120,7 @@ double exchange() {
 }
 
 void print_handshakes(std::string_view name, postrider::bench::KeyType type) {
-  const auto costs = postrider::bench::measure_handshakes(type, seconds_each);
+  const auto costs = postrider::bench::measure_handshakes(type, 3 * seconds_each);
   fmt::print(R"(, "handshake {0} ms": {1:.3f}, "engine {0} ms": {2:.3f}, "apart {0} ms": {3:.3f})", name,
              costs.openssl, costs.key_inside, costs.key_outside);
 }

@@ -129,7 +129,8 @@ def measured(scenario, servers, traces=True):
                     one.runs.append(figures)
         if traces and scenario.traced:
             for one in contestants:
-                one.count_calls(scenario)
+                if one.server.traced:
+                    one.count_calls(scenario)
         try:
             scenario.finish()
         except Failure as failure:

@@ -409,6 +409,7 @@ class M1b(Scenario):
 
 class M1c(M1a):
     key, title = "M1c", "M1a by clients that pipeline, as mpop does"
+    figures = (("rate", "sessions/s", 1, None), ("cpu", "CPU ms each", -1, None))
     ahead = 50
 
 

@@ -48,6 +48,7 @@ class Server:
     done_marks = (": removed\n",)  # lines of the log that say that a message has left the queue
     tls = True
     at_once = 100  # how many clients may arrive together
+    traced = True  # perf can follow its processes
 
     def __init__(self, setup, folder):
         self.setup = setup
